@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * text.h - views of bytes with a length, the string type of dides.
+ * A view owns nothing and need not end in NUL. Texts are UTF-8 unless a contract says bytes. */
+#ifndef DIDES_BASE_TEXT_H
+#define DIDES_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+    const char *data; /* may be NULL when size is 0 */
+    size_t size;
+};
+
+#define TEXT(literal) ((struct text){ (literal), sizeof(literal) - 1 })
+#define TEXT_NONE ((struct text){ NULL, 0 })
+/* For printf: printf("%.*s", TEXT_ARG(t)). */
+#define TEXT_ARG(t) (int)(t).size, (t).data
+
+struct text text_from(const char *c_string); /* NULL gives TEXT_NONE */
+bool text_equal(struct text a, struct text b);
+bool text_equal_nocase(struct text a, struct text b); /* ASCII letters only */
+int text_compare(struct text a, struct text b);       /* bytewise; a prefix sorts first */
+bool text_starts_with(struct text t, struct text prefix);
+bool text_ends_with(struct text t, struct text suffix);
+struct text text_trim(struct text t); /* without blanks, tabs and line ends on both sides */
+struct text text_skip(struct text t, size_t count); /* without the first `count` bytes, at most all */
+
+/* Index of the first `byte`, or t.size. */
+size_t text_find(struct text t, char byte);
+
+/* Cuts the part of *rest before the first `separator` off and returns it; *rest becomes what follows
+ * the separator. Returns false, and *ret untouched, once *rest.data is NULL: a text "a," has two
+ * parts, "a" and "". */
+bool text_cut(struct text *rest, char separator, struct text *ret);
+
+/* 64-bit hash, the same on every machine and in every run. Not for adversarial keys: see map.h. */
+uint64_t text_hash(struct text t, uint64_t seed);
+
+/* Whether `t` is well-formed UTF-8 (no overlong forms, surrogates or code points over U+10FFFF). */
+bool text_is_utf8(struct text t);
+/* Whether `t` has no byte below 0x20 and no 0x7f. */
+bool text_is_printable(struct text t);
+
+/* Decimal without sign, blanks or leading zeros (except "0"); false when it is not that or > max. */
+bool text_to_u64(struct text t, uint64_t max, uint64_t *ret);
+
+#endif
