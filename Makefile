@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin door to Meson: every target can be had without it. Packages are installed by tool/deps, and
+# only when they are missing.
+
+BUILD = build
+ASAN = build-asan
+PREFIX = /usr/local
+ARGS =
+
+.DELETE_ON_ERROR:
+.NOTPARALLEL: # two apt-get at once would lock each other out; ninja is parallel enough
+.PHONY: help run build test check asan bench docs format install deps clean
+
+help: # print this list
+	@awk -F ': .*# |: # ' '/^[a-z]+:.*# / { printf "make %-8s  %s\n", $$1, $$2 }' Makefile
+
+run: deps-build $(BUILD)/build.ninja # build, then show the demo; ARGS="--once" ends after its story
+	@ninja --quiet -C $(BUILD) dides
+	@$(BUILD)/dides demo $(ARGS)
+
+build: deps-build $(BUILD)/build.ninja # build everything
+	@ninja --quiet -C $(BUILD)
+
+test: deps-test $(BUILD)/build.ninja # build and run all tests; ARGS="rollout" runs one
+	@tool/run-tests $(BUILD) $(ARGS)
+
+check: deps-check build # style, floors, purity, printed documents, scripts
+	@tool/check $(BUILD)
+
+asan: deps-check $(ASAN)/build.ninja # all tests under ASan and UBSan, compiled with clang
+	@tool/run-tests $(ASAN) --label 'under ASan and UBSan' --timeout-multiplier 4 $(ARGS)
+
+bench: deps-build $(BUILD)/build.ninja # measure
+	@ninja --quiet -C $(BUILD)
+	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose $(ARGS)
+
+docs: build # print the diagrams and man pages in doc/ anew
+	@tool/generated $(BUILD)
+
+format: deps-check # bring all C files into form
+	@find src include test bench fuzz -name '*.[ch]' 2>/dev/null | xargs -r clang-format -i
+
+install: build # install below PREFIX, default /usr/local; DESTDIR is respected
+	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+	@meson install -C $(BUILD)
+
+deps: deps-check # install every package that building, testing and checking need
+
+clean: # remove what was built
+	@rm -rf $(BUILD) $(ASAN)
+
+# The rest is for the targets above.
+.PHONY: deps-build deps-test deps-check
+deps-build deps-test deps-check:
+	@tool/deps $(@:deps-%=%)
+
+$(BUILD)/build.ninja: | deps-build
+	@meson setup $(BUILD) --buildtype=debugoptimized
+
+$(ASAN)/build.ninja: | deps-check
+	@CC=clang meson setup $(ASAN) --buildtype=debugoptimized -Db_lundef=false \
+		-Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all
