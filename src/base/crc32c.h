@@ -9,5 +9,7 @@
 
 /* Start with crc 0; the result of one call continues in the next. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+/* The same without the processor's help; what crc32c() does where there is none. */
+uint32_t crc32c_by_table(uint32_t crc, const void *data, size_t size);
 
 #endif

@@ -16,6 +16,7 @@ struct memory {
 /* The C library's heap. */
 extern const struct memory memory_heap;
 
+/* `size` is not 0. */
 void *memory_take(const struct memory *memory, size_t size);               /* NULL: no memory */
 void *memory_take_zeroed(const struct memory *memory, size_t size);        /* NULL: no memory */
 void memory_give(const struct memory *memory, void *block, size_t size);   /* block may be NULL */

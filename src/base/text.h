@@ -40,6 +40,8 @@ uint64_t text_hash(struct text t, uint64_t seed);
 
 /* Whether `t` is well-formed UTF-8 (no overlong forms, surrogates or code points over U+10FFFF). */
 bool text_is_utf8(struct text t);
+/* Bytes of the one well-formed UTF-8 character that `t` begins with, 1 to 4; 0: there is none. */
+size_t text_utf8_size(struct text t);
 /* Whether `t` has no byte below 0x20 and no 0x7f. */
 bool text_is_printable(struct text t);
 
