@@ -21,6 +21,7 @@ extern "C" {
 #define SM_GUARDS_MAX 64
 #define SM_EFFECTS_MAX 30
 #define SM_ROWS_MAX 1024
+#define SM_WORD_MAX 63 /* bytes of a word; words are made of a-z, 0-9, _ and - */
 
 /* Words that every machine knows. Targets: SM_STAY leaves the state as it is (no exit, no entry);
  * SM_REFUSE refuses explicitly, the row's guard being the reason. */
@@ -90,11 +91,18 @@ struct sm_machine {
 typedef bool sm_holds_fn(const void *subject, unsigned guard);
 
 /* The row to follow, or NULL when `event` is refused in `state`: no row, no guard holds, or the first
- * that holds says SM_REFUSE. Rows are tried top to bottom. Borrowed from the machine. */
+ * that holds says SM_REFUSE. Rows are tried top to bottom, each guard is asked at most once per row
+ * and none after the first that holds. `state` and `event` are numbers of the machine's own words;
+ * `holds` may be NULL when no row of the pair is guarded. Borrowed from the machine. */
 const struct sm_row *sm_pick(const struct sm_machine *machine, unsigned state, unsigned event,
                              sm_holds_fn *holds, const void *subject);
 
-/* The state after following `row` from `state`. */
+/* Like sm_pick, but a row to SM_REFUSE is returned as well: its guard is the reason of the refusal.
+ * NULL: no row answers. */
+const struct sm_row *sm_match(const struct sm_machine *machine, unsigned state, unsigned event,
+                              sm_holds_fn *holds, const void *subject);
+
+/* The state after following `row` from `state`. Not for rows to SM_REFUSE, which nobody follows. */
 static inline uint8_t sm_target(const struct sm_row *row, uint8_t state)
 {
     return row->to == SM_STAY ? state : row->to;
@@ -102,12 +110,20 @@ static inline uint8_t sm_target(const struct sm_row *row, uint8_t state)
 
 /* Fills `cells` so that a pick costs the rows of its (state, event) pair only. `count` must be at
  * least SM_INDEX_CELLS(states, events, rows). To use it, set machine->index = cells. The result
- * depends on the table alone; it may be computed once and shared by threads. False: too few cells. */
+ * depends on the table alone; it may be computed once and shared by threads. False, and `cells`
+ * untouched: too few cells, more rows than SM_ROWS_MAX, or a row whose state or event is not in the
+ * lists (sm_check says which). */
 #define SM_INDEX_CELLS(states, events, rows) ((size_t)(states) * (events) + (rows))
 bool sm_index_init(const struct sm_machine *machine, uint16_t *cells, size_t count);
 
 /* The number of the word in the list, or -1. `size` bytes, exact letter case. */
 int sm_word_find(const struct sm_words *words, const char *text, size_t size);
+
+/* The word with that number, or "?" when there is none. */
+const char *sm_word_at(const struct sm_words *words, unsigned number);
+
+/* The word of the row's target: of its state, or "stay", or "refuse". */
+const char *sm_target_word(const struct sm_machine *machine, const struct sm_row *row);
 
 /* ---- checking ------------------------------------------------------------------------------- */
 
@@ -121,18 +137,33 @@ struct sm_finding {
     const char *witness;   /* shortest event sequence from the start to the place, or "" */
 };
 
-/* Reports every finding; returns how many were warnings or errors. `visit` NULL: only count. */
+/* Reports every finding; returns how many were warnings or errors. `visit` NULL: only count.
+ *
+ * Codes: unreachable, dead_end, trap, shadowed, leaves_final (errors), no_else, unused (warnings) and
+ * ambiguous (note) as in the spec; bad_row (a row, `initial` or `final` names what is not in the
+ * lists, or a refusal has effects), bad_word (empty, too long, twice in its list, of other characters
+ * than a-z 0-9 _ -, or a state called like a reserved target) and limits (errors). After limits or
+ * bad_word nothing else is looked at; bad rows are left out of the rest.
+ *
+ * A witness reads "start, step_ok[last]": events, each with the guard that must hold. "[else]" stands
+ * for an unguarded row behind guarded ones, or for no row at all: every guard before it is false. A
+ * finding is proven when its witness needs no guard to answer in a certain way.
+ *
+ * Texts live until `visit` returns. Uses about 16 KiB of stack. */
 size_t sm_check(const struct sm_machine *machine,
                 void (*visit)(void *ctx, const struct sm_finding *finding), void *ctx);
 
 /* ---- printing ------------------------------------------------------------------------------- */
 
-/* Takes `size` bytes of text. Printers call it many times. */
+/* Takes `size` bytes of text, not ended by NUL. Printers call it many times. */
 typedef void sm_print_fn(void *ctx, const char *text, size_t size);
 
-void sm_mermaid(const struct sm_machine *machine, sm_print_fn *print, void *ctx);
-void sm_dot(const struct sm_machine *machine, sm_print_fn *print, void *ctx);
-void sm_json(const struct sm_machine *machine, sm_print_fn *print, void *ctx);
+/* The same machine always gives the same bytes. Numbers that are in no list print as "?". Rows to
+ * SM_STAY are self arrows marked "(stay)"; rows to SM_REFUSE are in the JSON and in the table only.
+ * Diagrams show effects after "/" and guards in brackets, without guard 0. */
+void sm_mermaid(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* stateDiagram-v2 */
+void sm_dot(const struct sm_machine *machine, sm_print_fn *print, void *ctx);     /* Graphviz */
+void sm_json(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* one line, no end of line */
 void sm_table(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* aligned text */
 
 #ifdef __cplusplus
