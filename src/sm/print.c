@@ -322,11 +322,11 @@ enum column { COLUMN_FROM, COLUMN_ON, COLUMN_WHEN, COLUMN_TO, COLUMN_COUNT };
 
 static const char *const column_titles[COLUMN_COUNT] = { "from", "on", "when", "to" };
 
-/* Two blanks stand between a column and the next. */
+/* Fills up with blanks to `width`. */
 static void put_cell(struct out *out, const char *text, size_t width)
 {
     put(out, text);
-    for (size_t size = strlen(text); size < width + 2; size++)
+    for (size_t size = strlen(text); size < width; size++)
         put(out, " ");
 }
 
@@ -340,20 +340,21 @@ static size_t longest_word(const struct sm_words *words)
     return longest;
 }
 
-/* `note` NULL: none; otherwise what follows the meaning of each word. */
+/* `note` NULL: none; otherwise gives what follows the meaning of each word. */
 static void put_manual(struct out *out, const char *title, const struct sm_words *words,
                        const char *(*note)(const struct sm_machine *machine, unsigned number))
 {
+    size_t width = longest_word(words);
     if (words->count == 0)
         return;
-    size_t width = longest_word(words);
     put(out, "\n");
     put(out, title);
     put(out, "\n");
     for (unsigned i = 0; i < words->count; i++) {
+        const char *meaning = text_or_empty(words->list[i].meaning);
         put(out, "  ");
-        put_cell(out, sm_word_at(words, i), width);
-        put(out, text_or_empty(words->list[i].meaning));
+        put_cell(out, sm_word_at(words, i), meaning[0] ? width + 2 : 0);
+        put(out, meaning);
         put(out, note ? note(out->machine, i) : "");
         put(out, "\n");
     }
@@ -395,10 +396,8 @@ static void put_table_row(struct out *out, const struct sm_row *row, const size_
     put(out, "  ");
     for (unsigned column = 0; column < COLUMN_COUNT; column++) {
         const char *cell = cell_of(out->machine, row, (enum column)column);
-        if (column == COLUMN_TO && row->then == 0)
-            put(out, cell);
-        else
-            put_cell(out, cell, widths[column]);
+        bool is_last = column == COLUMN_TO && row->then == 0;
+        put_cell(out, cell, is_last ? 0 : widths[column]);
     }
     put_effects(out, row, "");
     put(out, "\n");
@@ -409,7 +408,7 @@ static void put_rows(struct out *out)
     size_t widths[COLUMN_COUNT];
     put(out, "\nRows, tried from top to bottom\n  ");
     for (unsigned column = 0; column < COLUMN_COUNT; column++) {
-        widths[column] = width_of(out->machine, (enum column)column);
+        widths[column] = width_of(out->machine, (enum column)column) + 2;
         put_cell(out, column_titles[column], widths[column]);
     }
     put(out, "then\n");

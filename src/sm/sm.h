@@ -16,12 +16,12 @@ extern "C" {
 #endif
 
 /* Named limits; sm_check names the one that is exceeded. */
-#define SM_STATES_MAX 64
-#define SM_EVENTS_MAX 64
-#define SM_GUARDS_MAX 64
+#define SM_STATES_MAX  64
+#define SM_EVENTS_MAX  64
+#define SM_GUARDS_MAX  64
 #define SM_EFFECTS_MAX 30
-#define SM_ROWS_MAX 1024
-#define SM_WORD_MAX 63 /* bytes of a word; words are made of a-z, 0-9, _ and - */
+#define SM_ROWS_MAX    1024
+#define SM_WORD_MAX    63 /* bytes of a word; words are made of a-z, 0-9, _ and - */
 
 /* Words that every machine knows. Targets: SM_STAY leaves the state as it is (no exit, no entry);
  * SM_REFUSE refuses explicitly, the row's guard being the reason. */
@@ -48,8 +48,8 @@ struct sm_machine {
     const struct sm_row *rows;
     uint16_t row_count;
     uint8_t initial;
-    uint64_t final;           /* set of states (SM_SET), one bit each; may be 0: lives for ever */
-    const uint16_t *index;    /* of sm_index_init, or NULL: rows are scanned */
+    uint64_t final;        /* set of states (SM_SET), one bit each; may be 0: lives for ever */
+    const uint16_t *index; /* of sm_index_init, or NULL: rows are scanned */
 };
 
 /* ---- typed words ----------------------------------------------------------------------------
@@ -69,17 +69,19 @@ struct sm_machine {
     SM_LIST(tag, LIST)                                                                             \
     typedef char SM_STAY_is_##tag;                                                                 \
     typedef char SM_REFUSE_is_##tag
-#define SM_EVENTS(tag, LIST) SM_LIST(tag, LIST) struct sm_unused_##tag
-#define SM_GUARDS(tag, LIST) SM_LIST(tag, LIST) struct sm_unused_##tag
+#define SM_EVENTS(tag, LIST)  SM_LIST(tag, LIST) struct sm_unused_##tag
+#define SM_GUARDS(tag, LIST)  SM_LIST(tag, LIST) struct sm_unused_##tag
 #define SM_EFFECTS(tag, LIST) SM_LIST(tag, LIST) struct sm_unused_##tag
 
-#define SM_IS(tag, id) ((id) * (unsigned)sizeof(id##_is_##tag)) /* sizeof is 1 */
-#define SM_AS(tag, id) ((enum tag)SM_IS(tag, id))
+#define SM_IS(tag, id)     ((id) * (unsigned)sizeof(id##_is_##tag)) /* sizeof is 1 */
+#define SM_AS(tag, id)     ((enum tag)SM_IS(tag, id))
 #define SM_DO(machine, id) (1u << SM_IS(machine##_effect, id))
-#define SM_SET(id) (1ull << (id))
+#define SM_SET(id)         (1ull << (id))
 #define SM_ROW(machine, from, on, when, to, then)                                                  \
-    { SM_IS(machine##_state, from), SM_IS(machine##_event, on), SM_IS(machine##_guard, when),      \
-      SM_IS(machine##_state, to), then }
+    {                                                                                              \
+        SM_IS(machine##_state, from), SM_IS(machine##_event, on), SM_IS(machine##_guard, when),    \
+            SM_IS(machine##_state, to), then                                                       \
+    }
 #define SM_WORDS(tag, LIST)                                                                        \
     {                                                                                              \
         (const struct sm_word[]){ LIST(SM_WORD_ITEM, tag) }, tag##_count                           \
@@ -90,10 +92,10 @@ struct sm_machine {
 /* Whether `guard` holds for `subject`. Guard 0 is "always" and is never asked. Must be pure. */
 typedef bool sm_holds_fn(const void *subject, unsigned guard);
 
-/* The row to follow, or NULL when `event` is refused in `state`: no row, no guard holds, or the first
- * that holds says SM_REFUSE. Rows are tried top to bottom, each guard is asked at most once per row
- * and none after the first that holds. `state` and `event` are numbers of the machine's own words;
- * `holds` may be NULL when no row of the pair is guarded. Borrowed from the machine. */
+/* The row to follow, or NULL when `event` is refused in `state`: no row, no guard holds, or the
+ * first that holds says SM_REFUSE. Rows are tried top to bottom, each guard is asked at most once
+ * per row and none after the first that holds. `state` and `event` are numbers of the machine's own
+ * words; `holds` may be NULL when no row of the pair is guarded. Borrowed from the machine. */
 const struct sm_row *sm_pick(const struct sm_machine *machine, unsigned state, unsigned event,
                              sm_holds_fn *holds, const void *subject);
 
@@ -130,24 +132,24 @@ const char *sm_target_word(const struct sm_machine *machine, const struct sm_row
 enum sm_severity { SM_NOTE_, SM_WARNING_, SM_ERROR_ };
 
 struct sm_finding {
-    const char *code;      /* "unreachable", "shadowed", ... of the spec, section 14 */
+    const char *code; /* "unreachable", "shadowed", ... of the spec, section 14 */
     enum sm_severity severity;
-    const char *text;      /* one sentence naming words and row */
-    bool is_proven;        /* true whatever the guards answer; else it assumes that guards pass */
-    const char *witness;   /* shortest event sequence from the start to the place, or "" */
+    const char *text;    /* one sentence naming words and row */
+    bool is_proven;      /* true whatever the guards answer; else it assumes that guards pass */
+    const char *witness; /* shortest event sequence from the start to the place, or "" */
 };
 
 /* Reports every finding; returns how many were warnings or errors. `visit` NULL: only count.
  *
- * Codes: unreachable, dead_end, trap, shadowed, leaves_final (errors), no_else, unused (warnings) and
- * ambiguous (note) as in the spec; bad_row (a row, `initial` or `final` names what is not in the
- * lists, or a refusal has effects), bad_word (empty, too long, twice in its list, of other characters
- * than a-z 0-9 _ -, or a state called like a reserved target) and limits (errors). After limits or
- * bad_word nothing else is looked at; bad rows are left out of the rest.
+ * Codes: unreachable, dead_end, trap, shadowed, leaves_final (errors), no_else, unused (warnings)
+ * and ambiguous (note) as in the spec; bad_row (a row, `initial` or `final` names what is not in
+ * the lists, or a refusal has effects), bad_word (empty, too long, twice in its list, of other
+ * characters than a-z 0-9 _ -, or a state called like a reserved target) and limits (errors). After
+ * limits or bad_word nothing else is looked at; bad rows are left out of the rest.
  *
- * A witness reads "start, step_ok[last]": events, each with the guard that must hold. "[else]" stands
- * for an unguarded row behind guarded ones, or for no row at all: every guard before it is false. A
- * finding is proven when its witness needs no guard to answer in a certain way.
+ * A witness reads "start, step_ok[last]": events, each with the guard that must hold. "[else]"
+ * stands for an unguarded row behind guarded ones, or for no row at all: every guard before it is
+ * false. A finding is proven when its witness needs no guard to answer in a certain way.
  *
  * Texts live until `visit` returns. Uses about 16 KiB of stack. */
 size_t sm_check(const struct sm_machine *machine,
@@ -161,9 +163,11 @@ typedef void sm_print_fn(void *ctx, const char *text, size_t size);
 /* The same machine always gives the same bytes. Numbers that are in no list print as "?". Rows to
  * SM_STAY are self arrows marked "(stay)"; rows to SM_REFUSE are in the JSON and in the table only.
  * Diagrams show effects after "/" and guards in brackets, without guard 0. */
-void sm_mermaid(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* stateDiagram-v2 */
-void sm_dot(const struct sm_machine *machine, sm_print_fn *print, void *ctx);     /* Graphviz */
-void sm_json(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* one line, no end of line */
+void sm_mermaid(const struct sm_machine *machine, sm_print_fn *print,
+                void *ctx);                                                   /* stateDiagram-v2 */
+void sm_dot(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* Graphviz */
+void sm_json(const struct sm_machine *machine, sm_print_fn *print,
+             void *ctx); /* one line, no end of line */
 void sm_table(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* aligned text */
 
 #ifdef __cplusplus
