@@ -79,9 +79,11 @@ static void put_label(struct out *out, const struct sm_row *row)
 /* Words with a meaning of their own where mermaid expects the name of a state. */
 static bool is_mermaid_keyword(const char *word)
 {
-    static const char *const keywords[] = { "as",        "class", "classdef", "click", "default",
-                                            "direction", "end",   "fork",     "hide",  "href",
-                                            "join",      "note",  "scale",    "state", "style" };
+    static const char *const keywords[] = {
+        "accdescr", "acctitle",  "as",    "class", "classdef",     "click",
+        "default",  "direction", "end",   "fork",  "hide",         "href",
+        "join",     "note",      "scale", "state", "statediagram", "style",
+    };
     for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++) {
         if (strcmp(word, keywords[i]) == 0)
             return true;
