@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * inner.h - what the files of this folder share: the store, its statements, and how an SQLite
+ * result becomes a store result. */
+#ifndef DIDES_STORE_SQLITE_INNER_H
+#define DIDES_STORE_SQLITE_INNER_H
+
+#include "base/buffer.h"
+#include "store/sqlite/place.h"
+#include "store/sqlite/sqlite.h"
+
+#include <sqlite3.h>
+#include <sys/types.h>
+
+/* Prepared once and kept. Ranges have two forms so that both ends are found through the index. */
+/* clang-format off */
+#define SQLITE_STATEMENTS(X)                                                                        \
+    X(SQL_BEGIN,      "BEGIN IMMEDIATE")                                                            \
+    X(SQL_COMMIT,     "COMMIT")                                                                     \
+    X(SQL_APPEND,     "INSERT INTO journal(seq, batch, crc, chain) VALUES(?1, ?2, ?3, ?4)")         \
+    X(SQL_JOURNAL,    "SELECT seq, batch, crc, chain FROM journal ORDER BY seq")                    \
+    X(SQL_TRIM,       "DELETE FROM journal WHERE seq <= ?1")                                        \
+    X(SQL_FIND_CRC,   "SELECT crc FROM kv WHERE key = ?1")                                          \
+    X(SQL_PUT,        "INSERT INTO kv(key, value, crc) VALUES(?1, ?2, ?3) "                         \
+                      "ON CONFLICT(key) DO UPDATE SET value = excluded.value, crc = excluded.crc")  \
+    X(SQL_DELETE,     "DELETE FROM kv WHERE key = ?1")                                              \
+    X(SQL_FROM,       "SELECT key, value, crc FROM kv WHERE key >= ?1 ORDER BY key")                \
+    X(SQL_FROM_TO,    "SELECT key, value, crc FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key")   \
+    X(SQL_SET_META,   "INSERT OR REPLACE INTO meta(name, value, crc) VALUES(?1, ?2, ?3)")           \
+    X(SQL_GET_META,   "SELECT value, crc FROM meta WHERE name = ?1")
+/* clang-format on */
+
+enum sqlite_statement {
+#define SQLITE_STATEMENT_ITEM(id, text) id,
+    SQLITE_STATEMENTS(SQLITE_STATEMENT_ITEM)
+#undef SQLITE_STATEMENT_ITEM
+        SQL_COUNT
+};
+
+/* What kv holds: the journal up to and including `seq`, as `rows` rows with this digest. Kept in
+ * the meta row `folded`, which changes in the same transaction as kv. */
+struct sqlite_mark {
+    uint64_t seq, chain, rows, digest;
+};
+
+struct store {
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_COUNT];
+    struct store_sqlite_options options; /* with the defaults filled in */
+    struct sqlite_place place;
+    pid_t owner;
+
+    struct sqlite_mark folded;
+    uint64_t seq, chain;        /* of the last durable journal row */
+    uint64_t pending_bytes;     /* of the batches after folded.seq */
+    int wal_pages;              /* in the write-ahead log since it was last emptied */
+    struct buffer encoded;      /* the batch being appended */
+    size_t slice_bytes;         /* how much one fold takes; follows the speed of the disk */
+    int64_t pending_since_ms;   /* monotonic: when the oldest unfolded row came; 0: none waits */
+    int64_t full_since_ms;      /* monotonic: when folding last met a full disk; 0: it did not */
+    int64_t looked_at_files_ms; /* monotonic */
+
+    bool is_fatal; /* answered UNKNOWN; the connection is never written to again */
+    struct err why_fatal;
+    struct store_stats stats;
+};
+
+/* fault.c */
+enum store_result sqlite_result_of(int code);
+/* Tells *err what failed while `doing`, and makes the store fatal unless the code is harmless. */
+enum store_result sqlite_fault(struct store *s, int code, const char *doing, struct err *err);
+/* The same for damage that SQLite did not see. Always returns false. */
+__attribute__((format(printf, 3, 4))) bool sqlite_damage(struct store *s, struct err *err,
+                                                         const char *format, ...);
+/* A reason that is neither (the file is gone); makes the store fatal. */
+__attribute__((format(printf, 2, 3))) void sqlite_stop(struct store *s, const char *format, ...);
+/* Copies the reason of a fatal store. Always returns false. */
+bool sqlite_refuse(const struct store *s, struct err *err);
+
+/* statement.c: all return SQLite result codes, SQLITE_OK for success */
+int sqlite_prepare_all(struct store *s);
+void sqlite_finalize_all(struct store *s);
+sqlite3_stmt *sqlite_statement(struct store *s, enum sqlite_statement which);
+int sqlite_bind_key(sqlite3_stmt *statement, int index, struct text key);
+int sqlite_bind_value(sqlite3_stmt *statement, int index, struct text value);
+int sqlite_run(sqlite3_stmt *statement); /* to its end, which must come at once; resets it */
+struct text sqlite_column(sqlite3_stmt *statement, int column); /* bytes of a text or blob */
+int sqlite_exec(struct store *s, const char *sql);
+void sqlite_rollback(struct store *s); /* of a transaction that is open; a failure is fatal */
+
+/* journal.c */
+struct sqlite_journal_row {
+    uint64_t seq, chain;
+    struct text batch;
+    uint32_t ops;
+};
+typedef bool sqlite_journal_visit_fn(void *ctx, const struct sqlite_journal_row *row);
+/* Walks the rows that are not folded, in order, and checks each: CRC, chain, no gap. The visitor's
+ * false ends the walk with true. */
+bool sqlite_journal_walk(struct store *s, sqlite_journal_visit_fn *visit, void *ctx,
+                         struct err *err);
+/* Checks the journal and finds its end. */
+bool sqlite_journal_open(struct store *s, struct err *err);
+enum store_result sqlite_journal_append(struct store *s, const struct store_batch *batch,
+                                        struct err *err);
+
+/* fold.c */
+/* One transaction: moves at least one row, and about `bytes` of the oldest, from journal to kv.
+ * RETRY: the disk is full or there is no memory, and nothing changed. */
+enum store_result sqlite_fold_slice(struct store *s, size_t bytes, struct err *err);
+/* Folds everything that waits. */
+enum store_result sqlite_fold_all(struct store *s, struct err *err);
+
+/* meta.c: rows of the table meta, each with its CRC */
+#define SQLITE_META_SIZE 160 /* longest value */
+int sqlite_meta_set(struct store *s, struct text name, struct text value);
+/* The value of `name`, copied to `space`. False: *err says that it is missing, damaged or unread.
+ */
+bool sqlite_meta_get(struct store *s, struct text name, char space[static SQLITE_META_SIZE],
+                     struct text *ret, struct err *err);
+bool sqlite_mark_load(struct store *s, struct err *err);
+int sqlite_mark_save(struct store *s, const struct sqlite_mark *mark);
+
+/* schema.c */
+/* Creates the tables in an empty file, or checks that the file is ours and of a known format before
+ * anything is written to it. Prepares the statements. */
+bool sqlite_schema_open(struct store *s, struct err *err);
+
+/* scan.c, backup.c */
+bool sqlite_scan(struct store *s, struct text first, struct text end, size_t limit,
+                 store_visit_fn *visit, void *ctx, struct err *err);
+bool sqlite_backup(struct store *s, const char *path, struct err *err);
+
+#endif

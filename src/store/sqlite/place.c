@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * place.c - the directory of the database. Nothing here opens the database file while SQLite has it
+ * open: closing any descriptor of it would drop the locks of the whole process. */
+#include "store/sqlite/place.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const names[PLACE_FILES] = { "dides.db", "dides.db-wal", "lock" };
+
+static bool fail(struct err *err, const char *doing, const char *path)
+{
+    int code = errno;
+    return err_set(err, ERR_IO, "cannot %s %s: %s", doing, path, strerror(code));
+}
+
+/* A library that prints to descriptor 2 would write into the database if that had the number. */
+static bool hold_standard_descriptors(struct err *err)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+            return fail(err, "open", "/dev/null");
+    } while (fd <= STDERR_FILENO);
+    close(fd);
+    return true;
+}
+
+bool sqlite_place_flush(const char *directory, struct err *err)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(err, "open", directory);
+    int result = fsync(fd);
+    int code = errno;
+    close(fd);
+    errno = code;
+    return result == 0 || fail(err, "flush", directory);
+}
+
+static bool make_directory(const char *directory, struct err *err)
+{
+    char parent[PATH_MAX];
+    if (mkdir(directory, 0700) != 0)
+        return errno == EEXIST || fail(err, "create", directory);
+    int size = snprintf(parent, sizeof parent, "%s/..", directory);
+    if (size < 0 || (size_t)size >= sizeof parent)
+        return err_set(err, ERR_IO, "the path of the directory is too long");
+    return sqlite_place_flush(parent, err);
+}
+
+static bool name_files(struct sqlite_place *place, const char *directory, struct err *err)
+{
+    if (!realpath(directory, place->directory))
+        return fail(err, "find", directory);
+    for (int i = 0; i < PLACE_FILES; i++) {
+        int size = snprintf(place->paths[i], PATH_MAX, "%s/%s", place->directory, names[i]);
+        if (size < 0 || size >= PATH_MAX)
+            return err_set(err, ERR_IO, "the path of the directory is too long");
+    }
+    return true;
+}
+
+static bool tell_holder(const struct sqlite_place *place, struct err *err)
+{
+    char space[32];
+    ssize_t size = pread(place->lock, space, sizeof space, 0);
+    struct text pid = text_trim((struct text){ space, size > 0 ? (size_t)size : 0 });
+    uint64_t number;
+    if (!text_to_u64(pid, INT32_MAX, &number))
+        return err_set(err, ERR_REFUSED, "%s is in use by another dides", place->directory);
+    return err_set(err, ERR_REFUSED, "%s is in use by another dides, process %llu",
+                   place->directory, (unsigned long long)number);
+}
+
+/* The lock belongs to the open file, not to the process: a second store in the same process is
+ * refused too. The file stays for ever; removing it would let two holders each lock their own. */
+static bool take_lock(struct sqlite_place *place, struct err *err)
+{
+    const char *path = place->paths[PLACE_LOCK];
+    place->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (place->lock < 0)
+        return fail(err, "open", path);
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    if (fcntl(place->lock, F_OFD_SETLK, &whole) != 0)
+        return errno == EAGAIN || errno == EACCES ? tell_holder(place, err)
+                                                  : fail(err, "lock", path);
+    char pid[32];
+    int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(place->lock, 0) != 0)
+        return fail(err, "write", path);
+    /* Only for people: on a full disk the lock holds without a name. */
+    if (pwrite(place->lock, pid, (size_t)size, 0) != size && errno != ENOSPC)
+        return fail(err, "write", path);
+    return true;
+}
+
+/* SQLite would create it readable for everyone; -wal and -shm take their mode from it. */
+static bool make_database(const struct sqlite_place *place, struct err *err)
+{
+    const char *path = place->paths[PLACE_DATABASE];
+    struct stat status;
+    if (stat(path, &status) == 0)
+        return S_ISREG(status.st_mode) ||
+               err_set(err, ERR_REFUSED, "%s is not a regular file", path);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail(err, "create", path);
+    close(fd);
+    return true;
+}
+
+bool sqlite_place_take(struct sqlite_place *ret, const char *directory, struct err *err)
+{
+    *ret = (struct sqlite_place){ .lock = -1 };
+    if (hold_standard_descriptors(err) && make_directory(directory, err) &&
+        name_files(ret, directory, err) && take_lock(ret, err) && make_database(ret, err))
+        return true;
+    sqlite_place_release(ret);
+    return false;
+}
+
+void sqlite_place_release(struct sqlite_place *place)
+{
+    if (place->lock >= 0)
+        close(place->lock);
+    place->lock = -1;
+}
+
+bool sqlite_place_watch(struct sqlite_place *place, struct err *err)
+{
+    for (int i = 0; i < PLACE_FILES; i++) {
+        struct stat status;
+        if (stat(place->paths[i], &status) != 0)
+            return fail(err, "find", place->paths[i]);
+        place->devices[i] = status.st_dev;
+        place->inodes[i] = status.st_ino;
+    }
+    return true;
+}
+
+bool sqlite_place_check(const struct sqlite_place *place, struct err *err)
+{
+    for (int i = 0; i < PLACE_FILES; i++) {
+        struct stat status;
+        if (stat(place->paths[i], &status) != 0)
+            return fail(err, "find the open file", place->paths[i]);
+        if (status.st_dev != place->devices[i] || status.st_ino != place->inodes[i])
+            return err_set(err, ERR_IO, "%s was replaced while it was open", place->paths[i]);
+    }
+    return true;
+}
