@@ -9,6 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+/* With _FORTIFY_SOURCE and clang these are macros, which cannot be poisoned. */
+#undef sprintf
+#undef vsprintf
+
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol atoll gets
 #pragma GCC poison gmtime localtime asctime ctime mktemp tmpnam system popen rand srand
 

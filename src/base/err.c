@@ -38,8 +38,8 @@ static void copy_cut(char *to, size_t size, const char *from)
     to[length] = '\0';
 }
 
-/* Formats through a second array because the arguments may be the text that is replaced. It is a
- * few bytes longer than the text, so that copy_cut() sees where a cut character begins. */
+/* Formats through a second array because the arguments may be the text that is replaced. It is four
+ * bytes longer than the text, so that copy_cut() sees where the character it cuts begins. */
 __attribute__((format(printf, 4, 0))) static bool set(struct err *err, enum err_code code,
                                                       const char *pointer, const char *format,
                                                       va_list args)
@@ -79,7 +79,7 @@ void err_prefix(struct err *err, const char *format, ...)
 {
     if (!err)
         return;
-    char prefix[ERR_TEXT_SIZE], text[2 * ERR_TEXT_SIZE + 2];
+    char prefix[ERR_TEXT_SIZE + 4], text[2 * ERR_TEXT_SIZE + 6];
     va_list args;
     va_start(args, format);
     int size = vsnprintf(prefix, sizeof prefix, format, args);

@@ -5,6 +5,7 @@
 #include "base/format.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define SECOND_MS 1000ll
 #define MINUTE_MS (60 * SECOND_MS)
@@ -199,7 +200,8 @@ static const struct duration_unit {
     { { "s", 1 }, SECOND_MS }, { { "ms", 2 }, 1 },
 };
 
-#define UNIT_COUNT (sizeof duration_units / sizeof duration_units[0])
+#define UNIT_COUNT    (sizeof duration_units / sizeof duration_units[0])
+#define DURATION_SIZE 32 /* the longest text has 17 bytes */
 
 static size_t count_digits(struct text t)
 {
@@ -255,41 +257,35 @@ bool parse_duration(struct text t, int64_t *ret_ms, struct err *err)
     return true;
 }
 
-/* Writes `ms` with the units of the set `units`, without parts that are 0, into `space`; returns
- * the size, or 0 when these units cannot say it. */
-#define DURATION_SIZE 32
-static size_t write_duration(char space[static DURATION_SIZE], int64_t ms, unsigned units)
+/* Writes `ms` with the units of the set `units`, without parts that are 0; returns false when they
+ * cannot say it. */
+static bool write_duration(struct buffer *out, int64_t ms, unsigned units)
 {
-    size_t size = 0;
     for (size_t i = 0; i < UNIT_COUNT; i++) {
         const struct duration_unit *unit = &duration_units[i];
         if (!(units >> i & 1) || ms < unit->ms)
             continue;
-        int written = snprintf(space + size, DURATION_SIZE - size, "%lld%.*s",
-                               (long long)(ms / unit->ms), TEXT_ARG(unit->name));
-        size += (size_t)written;
+        buffer_add_u64(out, (uint64_t)(ms / unit->ms));
+        buffer_add(out, unit->name);
         ms %= unit->ms;
     }
-    return ms == 0 ? size : 0;
+    return ms == 0;
 }
 
+/* 90s is shorter than 1m30s, and 2d than 48h: only trying finds out, and there are 31 sets of
+ * units. Of equally short texts the first is taken, which has few and large units. */
 void format_duration(struct buffer *out, int64_t ms)
 {
     assert(ms >= 0 && ms <= DURATION_MAX_MS);
-    if (ms == 0) {
-        buffer_add(out, TEXT("0s"));
-        return;
-    }
-    /* 90s is shorter than 1m30s, and 2d than 48h: only trying finds out, and there are 31 sets.
-     * Ties go to the larger units, which have the lower bits. */
-    char best[DURATION_SIZE], text[DURATION_SIZE];
-    size_t best_size = DURATION_SIZE;
+    char best[DURATION_SIZE] = "0s", space[DURATION_SIZE];
+    size_t best_size = ms ? sizeof best : 2;
     for (unsigned units = 1; units < 1u << UNIT_COUNT; units++) {
-        size_t size = write_duration(text, ms, units);
-        if (size == 0 || size >= best_size)
+        /* Never grows: it is full before. */
+        struct buffer text = { .data = space, .capacity = sizeof space, .max = sizeof space - 1 };
+        if (ms == 0 || !write_duration(&text, ms, units) || text.size >= best_size)
             continue;
-        memcpy(best, text, size);
-        best_size = size;
+        memcpy(best, space, text.size);
+        best_size = text.size;
     }
     buffer_add(out, (struct text){ best, best_size });
 }

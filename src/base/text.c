@@ -92,8 +92,10 @@ bool text_cut(struct text *rest, char separator, struct text *ret)
 }
 
 /* Hashing: 128-bit products folded to 64 bits carry every input bit to every output bit; three
- * independent lanes keep the multiplier busy on long texts. The constants are odd, half of their
- * bits set, and otherwise arbitrary: fractions of the square roots of 2, 3, 5 and 7, made odd. */
+ * independent lanes keep the multiplier busy on long texts. Both factors of a product are mixed
+ * with words made from the seed, or a text that makes a factor 0 would swallow the other one,
+ * whatever the seed. The constants are the fractions of the square roots of 2, 3, 5 and 7, made
+ * odd. */
 #define HASH_A 0x6a09e667f3bcc909u
 #define HASH_B 0xbb67ae8584caa73bu
 #define HASH_C 0x3c6ef372fe94f82bu
@@ -144,20 +146,20 @@ static void read_short(const char *at, size_t size, uint64_t *ret_low, uint64_t 
 }
 
 /* Takes as many bytes off *at as leave 1 to 16. */
-static uint64_t hash_long(const char **at, size_t *size, uint64_t state)
+static uint64_t hash_long(const char **at, size_t *size, uint64_t state, uint64_t key)
 {
     const char *p = *at;
     size_t left = *size;
     uint64_t second = state, third = state;
     for (; left > 48; p += 48, left -= 48) {
-        state = fold_product(read_u64(p) ^ HASH_B, read_u64(p + 8) ^ state);
-        second = fold_product(read_u64(p + 16) ^ HASH_C, read_u64(p + 24) ^ second);
-        third = fold_product(read_u64(p + 32) ^ HASH_D, read_u64(p + 40) ^ third);
+        state = fold_product(read_u64(p) ^ key ^ HASH_B, read_u64(p + 8) ^ state);
+        second = fold_product(read_u64(p + 16) ^ key ^ HASH_C, read_u64(p + 24) ^ second);
+        third = fold_product(read_u64(p + 32) ^ key ^ HASH_D, read_u64(p + 40) ^ third);
     }
     if (p != *at)
         state ^= second ^ third;
     for (; left > 16; p += 16, left -= 16)
-        state = fold_product(read_u64(p) ^ HASH_B, read_u64(p + 8) ^ state);
+        state = fold_product(read_u64(p) ^ key ^ HASH_B, read_u64(p + 8) ^ state);
     *at = p;
     *size = left;
     return state;
@@ -167,12 +169,13 @@ uint64_t text_hash(struct text t, uint64_t seed)
 {
     const char *at = t.data;
     size_t left = t.size;
-    uint64_t low, high, state = seed ^ fold_product(seed ^ HASH_A, HASH_B);
+    uint64_t low, high, state = fold_product(seed ^ HASH_A, HASH_B);
+    const uint64_t key = fold_product(seed ^ HASH_C, HASH_D) ^ seed;
     if (left > 16)
-        state = hash_long(&at, &left, state);
+        state = hash_long(&at, &left, state, key);
     read_short(at, left, &low, &high);
-    uint64_t folded = fold_product(low ^ HASH_C, high ^ state);
-    return fold_product(folded ^ HASH_D ^ t.size, state ^ HASH_A);
+    uint64_t folded = fold_product(low ^ key, high ^ state);
+    return fold_product(folded ^ HASH_D ^ t.size, state ^ key ^ HASH_A);
 }
 
 /* What may follow a first byte, from table 3-7 of the Unicode standard. */
