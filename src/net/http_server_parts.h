@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * http_server_parts.h - what the files of the HTTP server share; nobody else includes it.
+ *   http_server.c     open, close, the running of libmicrohttpd
+ *   http_accept.c     listening and accepting
+ *   http_deadlines.c  which connection is late
+ *   http_exchange.c   from bytes to a request, and its answer
+ *   http_stream.c     answers that come in pieces */
+#ifndef DIDES_NET_HTTP_SERVER_PARTS_H
+#define DIDES_NET_HTTP_SERVER_PARTS_H
+
+#include "net/address.h"
+#include "net/http_server.h"
+
+#include <microhttpd.h>
+#include <uv.h>
+
+/* The wheel of deadlines: one list per tick, so a deadline in the next two minutes is found at its
+ * tick; later ones are looked at once per turn. */
+#define WHEEL_SLOTS 128
+#define NEVER       INT64_MAX
+
+struct http_connection {
+    struct http_server *server;
+    struct MHD_Connection *mhd; /* NULL until libmicrohttpd has taken it */
+    struct http_exchange *exchange;
+    struct http_connection *next, *previous; /* in its slot of the wheel */
+    int64_t deadline_ms;                     /* in ticks of the loop */
+    union address address;
+    int fd; /* libmicrohttpd's; borrowed */
+    unsigned slot;
+};
+
+enum http_phase {
+    HTTP_READING, /* head or body on their way in */
+    HTTP_OWNED,   /* the owner thinks */
+    HTTP_SENDING, /* a whole or pulled answer is on its way out */
+    HTTP_STREAMING,
+};
+
+struct http_exchange {
+    struct http_server *server;
+    struct http_connection *connection; /* NULL: closed, or it went on to its next request */
+    struct http_exchange *next_free;
+    const char *method; /* in libmicrohttpd's memory */
+    struct buffer url, body;
+    struct buffer out; /* of streams and pulls: what waits to be sent, from `out_sent` on */
+    size_t out_sent;
+    enum http_phase phase;
+    bool owned;     /* the owner has not given it back */
+    bool head_seen; /* the head is checked */
+    bool suspended; /* libmicrohttpd leaves the connection alone */
+    bool in_call;   /* inside the handler */
+    bool cut;       /* the connection is to be closed */
+    bool told_gone;
+    bool ended; /* no more will be added to `out` */
+
+    size_t body_limit;
+    uint64_t content_length; /* UINT64_MAX: chunked */
+    uint64_t received;
+    int64_t body_since_ms;
+    enum err_code refusal; /* ERR_NONE: none */
+    int refusal_status;
+    const char *refusal_detail;
+
+    loop_fn *gone;
+    void *gone_ctx;
+    http_pull_fn *pull;
+    loop_fn *pull_done;
+    void *pull_ctx;
+};
+
+/* One daemon of libmicrohttpd, for connections of one size of memory. */
+struct http_tier {
+    struct http_server *server;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    uv_timer_t again; /* libmicrohttpd has more to do without waiting for a socket */
+};
+
+enum { TIER_SMALL, TIER_LARGE, TIER_COUNT };
+
+struct http_server {
+    uv_loop_t *uv;
+    struct http_handler handler;
+    struct http_server_options options;
+    struct http_server_stats stats;
+
+    struct http_tier tiers[TIER_COUNT];
+    unsigned tiers_open;
+
+    int listen_fd, reserve_fd; /* the reserve is given up to answer when descriptors run out */
+    uv_poll_t listen_poll;
+    uv_timer_t accept_again;
+    union address address;
+    char address_text[ADDRESS_TEXT_SIZE];
+    struct buffer busy_answer; /* the bare 503 */
+    struct http_connection *arriving;
+
+    struct http_connection *wheel[WHEEL_SLOTS];
+    uint64_t tick; /* number of the next slot to look at */
+    uv_timer_t ticker;
+
+    struct http_exchange *free_exchanges;
+    unsigned free_exchange_count;
+    unsigned exchanges; /* not free */
+
+    bool accepting, closing, stopped;
+    uv_timer_t grace;
+    unsigned handles; /* of libuv, not closed yet */
+    loop_fn *closed;
+    void *closed_ctx;
+};
+
+/* http_server.c */
+void http_run(struct http_tier *tier);
+/* The same, later from the loop; for those inside a call. */
+void http_run_soon(struct http_server *server);
+/* Finishes a close once nothing is open any more. Not from inside libmicrohttpd. */
+void http_finish_close(struct http_server *server);
+void http_handle_closed(uv_handle_t *handle); /* data: the server */
+
+/* http_accept.c */
+bool http_listen(struct http_server *server, struct text address, struct err *err);
+bool http_accept_start(struct http_server *server, struct err *err);
+void http_accept_stop(struct http_server *server); /* closes the sockets and handles */
+void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **context,
+                        enum MHD_ConnectionNotificationCode code);
+
+/* http_deadlines.c */
+int64_t http_now_ms(const struct http_server *server);
+void http_wheel_add(struct http_connection *connection, int64_t due_ms);
+void http_wheel_remove(struct http_connection *connection);
+void http_on_tick(uv_timer_t *ticker);
+/* Cuts every connection (`all`), or the idle ones. */
+void http_cut_connections(struct http_server *server, bool all);
+
+/* http_exchange.c */
+void *http_on_url(void *ctx, const char *url, struct MHD_Connection *mhd);
+enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const char *url,
+                                const char *method, const char *version, const char *data,
+                                size_t *size, void **state);
+void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **state,
+                       enum MHD_RequestTerminationCode code);
+void http_cut(struct http_exchange *x);         /* closes its connection soon */
+void http_client_left(struct http_exchange *x); /* cuts, and tells the owner */
+void http_resume(struct http_exchange *x);
+void http_suspend(struct http_exchange *x);
+void http_give_back(struct http_exchange *x); /* by the owner */
+/* Puts the answer's fields on `response`, which may be NULL, and sends it; cuts on failure. */
+void http_send_response(struct http_exchange *x, const struct http_answer *answer,
+                        struct MHD_Response *response);
+void http_free_exchanges(struct http_server *server);
+
+#endif
