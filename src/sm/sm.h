@@ -162,13 +162,13 @@ typedef void sm_print_fn(void *ctx, const char *text, size_t size);
 
 /* The same machine always gives the same bytes. Numbers that are in no list print as "?". Rows to
  * SM_STAY are self arrows marked "(stay)"; rows to SM_REFUSE are in the JSON and in the table only.
- * Diagrams show effects after "/" and guards in brackets, without guard 0. */
-void sm_mermaid(const struct sm_machine *machine, sm_print_fn *print,
-                void *ctx);                                                   /* stateDiagram-v2 */
-void sm_dot(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* Graphviz */
-void sm_json(const struct sm_machine *machine, sm_print_fn *print,
-             void *ctx); /* one line, no end of line */
-void sm_table(const struct sm_machine *machine, sm_print_fn *print, void *ctx); /* aligned text */
+ * Diagrams show effects after "/" and guards in brackets, without guard 0.
+ * In this order: mermaid stateDiagram-v2; Graphviz; JSON in one line without its end; aligned text.
+ */
+void sm_mermaid(const struct sm_machine *machine, sm_print_fn *print, void *ctx);
+void sm_dot(const struct sm_machine *machine, sm_print_fn *print, void *ctx);
+void sm_json(const struct sm_machine *machine, sm_print_fn *print, void *ctx);
+void sm_table(const struct sm_machine *machine, sm_print_fn *print, void *ctx);
 
 #ifdef __cplusplus
 }

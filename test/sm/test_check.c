@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_check.c - one planted fault per code is found, alone, with its witness; and what the check
- * says of random machines agrees with walking them. */
-#include "random_machine.h"
+ * test_check.c - one planted fault per code is found, alone, with its severity and its witness. */
+#include "findings.h"
 #include "sample.h"
 
 #include <setjmp.h>
@@ -62,41 +61,6 @@ static struct sm_machine plant(const struct sm_row *rows, size_t row_count, stru
 /* ---- what was found ---------------------------------------------------------------------------
  */
 
-struct found {
-    char code[32], text[1024], witness[1024];
-    enum sm_severity severity;
-    bool is_proven;
-};
-
-struct report {
-    struct found list[256];
-    size_t count;
-};
-
-static void keep(void *ctx, const struct sm_finding *finding)
-{
-    struct report *report = ctx;
-    assert_true(report->count < COUNT(report->list));
-    struct found *found = &report->list[report->count++];
-    snprintf(found->code, sizeof found->code, "%s", finding->code);
-    snprintf(found->text, sizeof found->text, "%s", finding->text);
-    snprintf(found->witness, sizeof found->witness, "%s", finding->witness);
-    found->severity = finding->severity;
-    found->is_proven = finding->is_proven;
-}
-
-static const struct report *check(const struct sm_machine *machine)
-{
-    static struct report report;
-    report.count = 0;
-    size_t returned = sm_check(machine, keep, &report), faults = 0;
-    for (size_t i = 0; i < report.count; i++)
-        faults += report.list[i].severity != SM_NOTE_;
-    assert_int_equal(returned, faults);
-    assert_int_equal(sm_check(machine, NULL, NULL), faults);
-    return &report;
-}
-
 enum proof { ASSUMED, PROVEN };
 
 static void assert_found(const struct found *found, const char *code, enum sm_severity severity,
@@ -114,11 +78,11 @@ static void assert_only(const struct sm_machine *machine, const char *code,
                         enum sm_severity severity, enum proof proof, const char *witness,
                         const char *text)
 {
-    const struct report *report = check(machine);
-    for (size_t i = 1; i < report->count; i++)
-        print_error("also found: %s: %s\n", report->list[i].code, report->list[i].text);
-    assert_int_equal(report->count, 1);
-    assert_found(&report->list[0], code, severity, proof, witness, text);
+    const struct findings *findings = findings_of(machine);
+    for (size_t i = 1; i < findings->count; i++)
+        print_error("also found: %s: %s\n", findings->list[i].code, findings->list[i].text);
+    assert_int_equal(findings->count, 1);
+    assert_found(&findings->list[0], code, severity, proof, witness, text);
 }
 
 /* ---- one fault each ---------------------------------------------------------------------------
@@ -128,7 +92,7 @@ static void test_a_sound_machine_has_no_findings(void **unused)
 {
     (void)unused;
 
-    assert_int_equal(check(&sample_machine)->count, 0);
+    assert_int_equal(findings_of(&sample_machine)->count, 0);
 }
 
 static void test_a_machine_without_an_end_may_live_for_ever(void **unused)
@@ -140,7 +104,7 @@ static void test_a_machine_without_an_end_may_live_for_ever(void **unused)
     };
     struct sm_machine machine = plant(rows, COUNT(rows), (struct counts){ 2, 1, 1, 0 }, 0);
 
-    assert_int_equal(check(&machine)->count, 0);
+    assert_int_equal(findings_of(&machine)->count, 0);
 }
 
 static void test_a_state_no_row_leads_to_is_unreachable(void **unused)
@@ -164,12 +128,12 @@ static void test_refusing_and_staying_rows_lead_nowhere(void **unused)
     };
     struct sm_machine machine = plant(rows, COUNT(rows), (struct counts){ 2, 2, 1, 0 }, SM_SET(B));
 
-    const struct report *report = check(&machine);
+    const struct findings *findings = findings_of(&machine);
 
-    assert_int_equal(report->count, 2);
-    assert_found(&report->list[0], "trap", SM_ERROR_, PROVEN, "",
+    assert_int_equal(findings->count, 2);
+    assert_found(&findings->list[0], "trap", SM_ERROR_, PROVEN, "",
                  "from state a no final state can be reached");
-    assert_found(&report->list[1], "unreachable", SM_ERROR_, PROVEN, "",
+    assert_found(&findings->list[1], "unreachable", SM_ERROR_, PROVEN, "",
                  "no event leads to state b");
 }
 
@@ -183,12 +147,12 @@ static void test_a_state_only_a_shadowed_row_leads_to_is_unreachable(void **unus
     struct sm_machine machine =
         plant(rows, COUNT(rows), (struct counts){ 3, 1, 1, 0 }, SM_SET(B) | SM_SET(C));
 
-    const struct report *report = check(&machine);
+    const struct findings *findings = findings_of(&machine);
 
-    assert_int_equal(report->count, 2);
-    assert_found(&report->list[0], "unreachable", SM_ERROR_, PROVEN, "",
+    assert_int_equal(findings->count, 2);
+    assert_found(&findings->list[0], "unreachable", SM_ERROR_, PROVEN, "",
                  "no event leads to state c");
-    assert_string_equal(report->list[1].code, "shadowed");
+    assert_string_equal(findings->list[1].code, "shadowed");
 }
 
 static void test_a_state_without_rows_is_a_dead_end(void **unused)
@@ -255,12 +219,12 @@ static void test_states_that_lead_only_to_each_other_are_traps(void **unused)
     };
     struct sm_machine machine = plant(rows, COUNT(rows), (struct counts){ 4, 2, 1, 0 }, SM_SET(D));
 
-    const struct report *report = check(&machine);
+    const struct findings *findings = findings_of(&machine);
 
-    assert_int_equal(report->count, 2);
-    assert_found(&report->list[0], "trap", SM_ERROR_, PROVEN, "next",
+    assert_int_equal(findings->count, 2);
+    assert_found(&findings->list[0], "trap", SM_ERROR_, PROVEN, "next",
                  "from state b no final state can be reached");
-    assert_found(&report->list[1], "trap", SM_ERROR_, PROVEN, "next, go",
+    assert_found(&findings->list[1], "trap", SM_ERROR_, PROVEN, "next, go",
                  "from state c no final state can be reached");
 }
 
@@ -332,7 +296,7 @@ static void test_a_last_row_that_refuses_says_that_it_is_meant(void **unused)
     };
     struct sm_machine machine = plant(rows, COUNT(rows), (struct counts){ 2, 3, 3, 0 }, SM_SET(B));
 
-    assert_int_equal(check(&machine)->count, 0);
+    assert_int_equal(findings_of(&machine)->count, 0);
 }
 
 static void test_words_in_no_row_are_unused(void **unused)
@@ -343,12 +307,13 @@ static void test_words_in_no_row_are_unused(void **unused)
     };
     struct sm_machine machine = plant(rows, COUNT(rows), (struct counts){ 2, 2, 2, 2 }, SM_SET(B));
 
-    const struct report *report = check(&machine);
+    const struct findings *findings = findings_of(&machine);
 
-    assert_int_equal(report->count, 3);
-    assert_found(&report->list[0], "unused", SM_WARNING_, PROVEN, "", "event next is in no row");
-    assert_found(&report->list[1], "unused", SM_WARNING_, PROVEN, "", "guard last is in no row");
-    assert_found(&report->list[2], "unused", SM_WARNING_, PROVEN, "", "effect write is in no row");
+    assert_int_equal(findings->count, 3);
+    assert_found(&findings->list[0], "unused", SM_WARNING_, PROVEN, "", "event next is in no row");
+    assert_found(&findings->list[1], "unused", SM_WARNING_, PROVEN, "", "guard last is in no row");
+    assert_found(&findings->list[2], "unused", SM_WARNING_, PROVEN, "",
+                 "effect write is in no row");
 }
 
 static void test_guarded_rows_with_different_targets_are_ambiguous(void **unused)
@@ -378,7 +343,7 @@ static void test_guarded_rows_with_one_target_are_not_ambiguous(void **unused)
     };
     struct sm_machine machine = plant(rows, COUNT(rows), (struct counts){ 2, 1, 3, 0 }, SM_SET(B));
 
-    assert_int_equal(check(&machine)->count, 0);
+    assert_int_equal(findings_of(&machine)->count, 0);
 }
 
 static void test_of_two_shortest_witnesses_the_higher_row_is_shown(void **unused)
@@ -470,11 +435,11 @@ static void test_an_exceeded_limit_is_named(void **unused)
                                          "31 effects are more than 30",
                                          "1025 rows are more than 1024" };
 
-    const struct report *report = check(&machine);
+    const struct findings *findings = findings_of(&machine);
 
-    assert_int_equal(report->count, COUNT(texts));
+    assert_int_equal(findings->count, COUNT(texts));
     for (size_t i = 0; i < COUNT(texts); i++)
-        assert_found(&report->list[i], "limits", SM_ERROR_, PROVEN, "", texts[i]);
+        assert_found(&findings->list[i], "limits", SM_ERROR_, PROVEN, "", texts[i]);
 }
 
 static void test_a_machine_needs_a_state(void **unused)
@@ -538,155 +503,11 @@ static void test_the_longest_witness_of_the_longest_words_fits(void **unused)
     machine.events = (struct sm_words){ list, 1 };
     machine.guards = (struct sm_words){ list, 2 };
 
-    const struct report *report = check(&machine);
+    const struct findings *findings = findings_of(&machine);
 
-    assert_int_equal(report->count, 1 + COUNT(rows));
-    assert_string_equal(report->list[0].code, "dead_end");
-    assert_string_equal(report->list[1].code, "no_else");
-}
-
-/* ---- against walking the machine --------------------------------------------------------------
- */
-
-enum { WALK_GUARDS = 4, FAR = 1000 };
-
-/* Events from `start` to each state, over all answers of all guards. */
-static void walk(const struct sm_machine *machine, unsigned start, unsigned *ret_distances)
-{
-    for (unsigned i = 0; i < machine->states.count; i++)
-        ret_distances[i] = i == start ? 0 : FAR;
-    for (unsigned round = 0; round < machine->states.count; round++) {
-        for (unsigned state = 0; state < machine->states.count; state++) {
-            for (unsigned i = 0; ret_distances[state] == round && i < machine->events.count; i++) {
-                for (uint64_t answers = 0; answers < 1u << WALK_GUARDS; answers++) {
-                    const struct sm_row *row =
-                        sm_pick(machine, state, i, random_guard_holds, &answers);
-                    unsigned to = row ? sm_target(row, (uint8_t)state) : state;
-                    if (ret_distances[to] == FAR)
-                        ret_distances[to] = round + 1;
-                }
-            }
-        }
-    }
-}
-
-static bool can_end(const struct sm_machine *machine, unsigned state)
-{
-    unsigned distances[SM_STATES_MAX];
-    walk(machine, state, distances);
-    for (unsigned i = 0; i < machine->states.count; i++) {
-        if ((machine->final & SM_SET(i)) && distances[i] != FAR)
-            return true;
-    }
-    return false;
-}
-
-static const struct found *find(const struct report *report, const char *code, const char *format,
-                                const char *word)
-{
-    for (size_t i = 0; i < report->count; i++) {
-        char text[128];
-        assert_non_null(strstr(format, "%"));
-        size_t before = (size_t)(strchr(format, '%') - format);
-        snprintf(text, sizeof text, "%.*s%s%s", (int)before, format, word, format + before + 1);
-        if (strcmp(report->list[i].code, code) == 0 && strcmp(report->list[i].text, text) == 0)
-            return &report->list[i];
-    }
-    return NULL;
-}
-
-/* Follows "event, event[guard], event[else]" with exactly the guards it names; where it names none,
- * with any. Returns the state it ends in. */
-static unsigned follow(const struct sm_machine *machine, const char *witness, uint64_t any,
-                       unsigned *ret_length)
-{
-    unsigned state = machine->initial;
-    for (*ret_length = 0; *witness; ++*ret_length) {
-        witness += strspn(witness, ", ");
-        size_t size = strcspn(witness, ",[");
-        int event = sm_word_find(&machine->events, witness, size);
-        assert_true(event >= 0);
-        witness += size;
-        uint64_t answers = any;
-        if (*witness == '[') {
-            size = strcspn(++witness, "]");
-            int guard = sm_word_find(&machine->guards, witness, size);
-            assert_true(guard > 0 || strncmp(witness, "else", size) == 0);
-            answers = guard > 0 ? SM_SET(guard) : 0;
-            witness += size + 1;
-        }
-        const struct sm_row *row =
-            sm_pick(machine, state, (unsigned)event, random_guard_holds, &answers);
-        assert_non_null(row);
-        state = sm_target(row, (uint8_t)state);
-    }
-    return state;
-}
-
-static void assert_witness_leads_to(const struct sm_machine *machine, const struct found *found,
-                                    unsigned state, unsigned distance)
-{
-    unsigned length = 0;
-    for (uint64_t any = 0; any < 1u << WALK_GUARDS; any++)
-        assert_int_equal(follow(machine, found->witness, any, &length), state);
-    assert_int_equal(length, distance);
-    assert_int_equal(found->is_proven, strchr(found->witness, '[') == NULL);
-}
-
-static void assert_states_agree(const struct sm_machine *machine, const struct report *report)
-{
-    unsigned distances[SM_STATES_MAX];
-    walk(machine, machine->initial, distances);
-    for (unsigned state = 0; state < machine->states.count; state++) {
-        const char *word = sm_word_at(&machine->states, state);
-        const struct found *unreachable =
-            find(report, "unreachable", "no event leads to state %", word);
-        const struct found *trap =
-            find(report, "trap", "from state % no final state can be reached", word);
-        const struct found *dead_end =
-            find(report, "dead_end", "state % is not final and no row leads out of it", word);
-
-        assert_int_equal(unreachable != NULL, distances[state] == FAR);
-        if (unreachable)
-            continue;
-        if (machine->final != 0)
-            assert_int_equal(trap || dead_end, !can_end(machine, state));
-        else
-            assert_null(trap);
-        if (trap || dead_end)
-            assert_witness_leads_to(machine, trap ? trap : dead_end, state, distances[state]);
-    }
-}
-
-/* A row is shadowed exactly when no answers of the guards make anybody follow it. */
-static void assert_shadows_agree(const struct sm_machine *machine, const struct report *report)
-{
-    size_t shadowed = 0, found = 0;
-    for (size_t i = 0; i < machine->row_count; i++) {
-        bool is_followed = false;
-        const struct sm_row *row = &machine->rows[i];
-        for (uint64_t answers = 0; answers < 1u << WALK_GUARDS; answers++)
-            is_followed |=
-                sm_match(machine, row->from, row->on, random_guard_holds, &answers) == row;
-        shadowed += !is_followed;
-    }
-    for (size_t i = 0; i < report->count; i++)
-        found += strcmp(report->list[i].code, "shadowed") == 0;
-    assert_int_equal(found, shadowed);
-}
-
-static void test_findings_agree_with_walking_random_machines(void **unused)
-{
-    (void)unused;
-    static const struct random_size size = { 8, 3, WALK_GUARDS, 24 };
-    static struct random_machine made = { .random = 7 };
-
-    for (unsigned i = 0; i < 3000; i++) {
-        random_machine_init(&made, size);
-        const struct report *report = check(&made.machine);
-        assert_states_agree(&made.machine, report);
-        assert_shadows_agree(&made.machine, report);
-    }
+    assert_int_equal(findings->count, 1 + COUNT(rows));
+    assert_string_equal(findings->list[0].code, "dead_end");
+    assert_string_equal(findings->list[1].code, "no_else");
 }
 
 int main(void)
@@ -719,7 +540,6 @@ int main(void)
         cmocka_unit_test(test_words_are_short_plain_and_unique),
         cmocka_unit_test(test_a_machine_needs_a_name),
         cmocka_unit_test(test_the_longest_witness_of_the_longest_words_fits),
-        cmocka_unit_test(test_findings_agree_with_walking_random_machines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
