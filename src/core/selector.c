@@ -62,7 +62,7 @@ bool selector_matches(const struct selector *selector, const struct label_sets *
             if (order >= 0)
                 break;
         }
-        if (!holds(requirement, place < count && order == 0 ? &value : NULL))
+        if (!holds(requirement, order == 0 ? &value : NULL))
             return false;
     }
     return true;
