@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * documents.h - JSON documents that must be refused by everything that reads JSON, and such that
+ * must be taken. All of `not_json` is refused by JSON.parse and json.loads too. */
+#ifndef DIDES_TEST_WIRE_DOCUMENTS_H
+#define DIDES_TEST_WIRE_DOCUMENTS_H
+
+#include "base/text.h"
+
+static const struct text not_json[] = {
+    TEXT(""),
+    TEXT(" \n"),
+    TEXT("{"),
+    TEXT("["),
+    TEXT("}"),
+    TEXT("]"),
+    TEXT("{]"),
+    TEXT("[}"),
+    TEXT("[{]}"),
+    TEXT("[1"),
+    TEXT("[1,"),
+    TEXT("[1,]"),
+    TEXT("[,1]"),
+    TEXT("[,]"),
+    TEXT("[1,,2]"),
+    TEXT("[1 2]"),
+    TEXT("[1:2]"),
+    TEXT("[\"a\":1]"),
+    TEXT("{\"a\"}"),
+    TEXT("{\"a\":}"),
+    TEXT("{\"a\" 1}"),
+    TEXT("{\"a\"::1}"),
+    TEXT("{\"a\":1,}"),
+    TEXT("{,\"a\":1}"),
+    TEXT("{\"a\":1 \"b\":2}"),
+    TEXT("{\"a\":1;\"b\":2}"),
+    TEXT("{\"a\":1}}"),
+    TEXT("{\"a\":1} x"),
+    TEXT("{} {}"),
+    TEXT("{},"),
+    TEXT("{}\0"),
+    TEXT("{a:1}"),
+    TEXT("{'a':1}"),
+    TEXT("{1:1}"),
+    TEXT("{null:1}"),
+    TEXT("{[]:1}"),
+    TEXT("[01]"),
+    TEXT("[00]"),
+    TEXT("[-01]"),
+    TEXT("[-]"),
+    TEXT("[+1]"),
+    TEXT("[--1]"),
+    TEXT("[.5]"),
+    TEXT("[-.5]"),
+    TEXT("[1.]"),
+    TEXT("[1.e3]"),
+    TEXT("[1e]"),
+    TEXT("[1e+]"),
+    TEXT("[1E-]"),
+    TEXT("[1ee2]"),
+    TEXT("[1.2.3]"),
+    TEXT("[0x10]"),
+    TEXT("[1_000]"),
+    TEXT("[1a]"),
+    TEXT("[tru]"),
+    TEXT("[True]"),
+    TEXT("[truefalse]"),
+    TEXT("[nul"),
+    TEXT("[nulll]"),
+    TEXT("[undefined]"),
+    TEXT("/* c */[]"),
+    TEXT("[] // c"),
+    TEXT("[1, # c\n2]"),
+    TEXT("['a']"),
+    TEXT("[`a`]"),
+    TEXT("[\"a]"),
+    TEXT("[\"a\\\"]"),
+    TEXT("[\"\\x41\"]"),
+    TEXT("[\"\\'\"]"),
+    TEXT("[\"\\0\"]"),
+    TEXT("[\"\\u12\"]"),
+    TEXT("[\"\\u12g4\"]"),
+    TEXT("[\"\\u 123\"]"),
+    TEXT("[\"\\U0041\"]"),
+    TEXT("[\\u0041]"),
+    TEXT("[\"a\x01\"]"),
+    TEXT("[\"a\nb\"]"),
+    TEXT("[\"a\tb\"]"),
+    TEXT("[\"a\0b\"]"),
+    TEXT("[\"a\x1f\"]"),
+    TEXT("[\v1]"), /* YAJL by itself takes these two for blanks */
+    TEXT("[\f1]"),
+    TEXT("[1\xc2\xa0]"),
+    TEXT("[1\xe2\x80\xa8]"),
+    TEXT("\xef\xbb\xbf{}"), /* byte order mark */
+    TEXT("{}\x1a"),
+    TEXT("[\x7f]"),
+    TEXT("\x1e{}"),
+};
+
+/* Refused as well: here dides is stricter than most. */
+static const struct text not_wanted[] = {
+    TEXT("1"),
+    TEXT("\"a\""),
+    TEXT("null"),
+    TEXT("[NaN]"),
+    TEXT("[Infinity]"),
+    TEXT("[-Infinity]"),
+    TEXT("{\"a\":1,\"a\":1}"),
+    TEXT("{\"a\":1,\"\\u0061\":1}"),
+    TEXT("[{\"x\":{\"a\":1,\"b\":2,\"a\":3}}]"),
+    TEXT("{\"\":1,\"\":2}"),
+    TEXT("[\"\\u0000\"]"),
+    TEXT("{\"\\u0000\":1}"),
+    TEXT("[\"\\ud800\"]"),
+    TEXT("[\"\\udfff\"]"),
+    TEXT("[\"\\udc00\\ud800\"]"),
+    TEXT("[\"\\ud800\\ud800\"]"),
+    TEXT("[\"\\ud800\\u0041\"]"),
+    TEXT("[\"\\ud800\\n\"]"),
+    TEXT("[\"\\ud800x\"]"),
+    TEXT("[\"\x80\"]"),
+    TEXT("[\"\xc3\"]"),
+    TEXT("[\"\xc0\xaf\"]"),             /* overlong */
+    TEXT("[\"\xe0\x80\xaf\"]"),         /* overlong */
+    TEXT("[\"\xed\xa0\x80\"]"),         /* surrogate */
+    TEXT("[\"\xf4\x90\x80\x80\"]"),     /* beyond U+10FFFF */
+    TEXT("[\"\xf8\x88\x80\x80\x80\"]"), /* five bytes */
+    TEXT("[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]"),
+};
+
+static const struct text good_json[] = {
+    TEXT("{}"),
+    TEXT("[]"),
+    TEXT(" \t\r\n{ } \t\r\n"),
+    TEXT("[0,-0,1,-1,1.5,-0.5,1e3,1E+3,1e-3,0e0,123456789012345678901234567890]"),
+    TEXT("[true,false,null]"),
+    TEXT("[\"\",\"a\",\"\x7f\",\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e4\\uFFFF\\ud83d\\ude00\"]"),
+    TEXT("[\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\",\"\xe2\x80\xa8\"]"),
+    TEXT("{\"a\":{\"a\":1},\"b\":{\"a\":1}}"),
+    TEXT("{\"\":0}"),
+    TEXT("{\"a\\u0062\":0,\"a\":0,\"b\":0}"),
+    TEXT("[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]"),
+    TEXT("[\"{[}]//,:\"]"),
+};
+
+#define DOCUMENTS(list) (sizeof(list) / sizeof((list)[0]))
+
+#endif
