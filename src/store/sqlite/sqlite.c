@@ -18,6 +18,7 @@
 #define FILES_CHECK_MS   60000
 #define WAL_TEND_PAGES   4096  /* 16 MiB: tend() writes the log back to the database */
 #define WAL_COMMIT_PAGES 16384 /* 64 MiB: nobody tends, so commit() has to */
+#define WAL_EAGER_PAGES  32
 
 static int64_t monotonic_ms(void)
 {
@@ -161,7 +162,7 @@ static bool tend(struct store *s, unsigned budget_ms)
     if (s->is_fatal)
         return false;
     bool is_more = is_fold_due(s, now) && fold_within(s, budget_ms, now);
-    if (!s->is_fatal && s->wal_pages >= WAL_TEND_PAGES)
+    if (!s->is_fatal && s->wal_pages >= (s->options.eager ? WAL_EAGER_PAGES : WAL_TEND_PAGES))
         checkpoint(s, SQLITE_CHECKPOINT_PASSIVE, NULL);
     return is_more && !s->is_fatal;
 }

@@ -16,8 +16,8 @@ struct store_sqlite_options {
     uint64_t journal_max_bytes; /* more waiting to be folded slows commits down; 0: 64 MiB */
     uint32_t max_pages;         /* PRAGMA max_page_count: a ceiling for the file; 0: none */
     const char *vfs;            /* name of an SQLite VFS, for tests; NULL: the default */
-    bool eager; /* tend() folds and looks at the files at each call instead of waiting half a
-                 * second and a minute */
+    bool eager; /* tend() folds, looks at the files and writes the log back at almost every call,
+                 * instead of waiting for half a second, a minute and 16 MiB; for tests */
 };
 
 /* Opens DIRECTORY/dides.db, which is created (0600, the directory 0700) when it is missing, checks

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * disk.h - a disk in memory as an SQLite VFS, that fails or loses power at any chosen operation.
+ *
+ * Writes reach the "cache"; a flush makes those of its file durable. When the power goes, the
+ * durable content stays and every sector written since then is there or not, by chance. A flush
+ * that fails drops what it should have written, as Linux does: the cache still shows it, and no
+ * later flush brings it to the disk. */
+#ifndef DIDES_TEST_STORE_DISK_H
+#define DIDES_TEST_STORE_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DISK_VFS "disk"
+
+enum disk_fault {
+    DISK_NO_FAULT,
+    DISK_CUT,  /* the power goes: this operation and all later ones fail */
+    DISK_EIO,  /* this operation fails, later ones work */
+    DISK_FULL, /* this write and all later ones that need room say that there is none */
+};
+
+void disk_register(void); /* once a process */
+
+/* An empty disk. Operation `at` (1: the first write, truncation, flush or deletion) fails like
+ * `fault`. `seed` decides what a power cut leaves. */
+void disk_reset(enum disk_fault fault, uint64_t at, uint64_t seed);
+/* The computer starts again; no fault is planned any more. */
+void disk_restart(void);
+/* Room again on a full disk. */
+void disk_add_room(void);
+/* Whether the planned operation came. */
+bool disk_has_failed(void);
+/* The power goes now. */
+void disk_cut(void);
+/* From now on flushes do nothing but say that they did. */
+void disk_lie(void);
+
+#endif
