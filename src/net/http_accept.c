@@ -115,6 +115,7 @@ static void add_connection(struct http_server *server, int fd, const union addre
     bool small = size > 0 && is_small(bytes, (size_t)size);
     struct http_tier *tier = &server->tiers[small ? TIER_SMALL : TIER_LARGE];
     connection->server = server;
+    connection->tier = tier;
     connection->fd = fd;
     connection->address = *address;
     server->arriving = connection;

@@ -59,7 +59,7 @@ static void free_exchange(struct http_exchange *x)
     struct http_server *server = x->server;
     server->exchanges--;
     if (server->closing)
-        http_run_soon(server);
+        http_run_soon(&server->tiers[0]);
     if (server->free_exchange_count >= FREE_EXCHANGES_KEPT) {
         destroy_exchange(x);
         return;
@@ -109,6 +109,7 @@ void http_resume(struct http_exchange *x)
     x->suspended = false;
     x->connection->deadline_ms = http_now_ms(x->server) + x->server->options.write_ms;
     MHD_resume_connection(x->connection->mhd);
+    http_run_soon(x->connection->tier);
 }
 
 void http_cut(struct http_exchange *x)

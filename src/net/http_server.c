@@ -39,6 +39,12 @@ static void on_again(uv_timer_t *timer)
     http_run(timer->data);
 }
 
+void http_run_soon(struct http_tier *tier)
+{
+    if (tier->server->tiers_open > 0 && !uv_is_active((uv_handle_t *)&tier->again))
+        uv_timer_start(&tier->again, on_again, 0, 0);
+}
+
 void http_run(struct http_tier *tier)
 {
     struct http_server *server = tier->server;
@@ -49,14 +55,8 @@ void http_run(struct http_tier *tier)
             wait_ms = 1; /* nothing to do without a socket */
     }
     if (wait_ms == 0)
-        uv_timer_start(&tier->again, on_again, 0, 0);
+        http_run_soon(tier);
     http_finish_close(server);
-}
-
-void http_run_soon(struct http_server *server)
-{
-    if (server->tiers_open > 0)
-        uv_timer_start(&server->tiers[0].again, on_again, 0, 0);
 }
 
 static void on_events(uv_poll_t *poll, int status, int events)
@@ -213,7 +213,7 @@ void http_server_close(struct http_server *server, int64_t grace_ms, loop_fn *cl
     server->closed_ctx = ctx;
     http_accept_stop(server);
     http_cut_connections(server, false);
-    http_run_soon(server);
+    http_run_soon(&server->tiers[0]);
     uv_timer_start(&server->grace, on_grace_over, grace_ms > 0 ? (uint64_t)grace_ms : 0, 0);
 }
 

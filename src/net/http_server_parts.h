@@ -21,6 +21,7 @@
 
 struct http_connection {
     struct http_server *server;
+    struct http_tier *tier;
     struct MHD_Connection *mhd; /* NULL until libmicrohttpd has taken it */
     struct http_exchange *exchange;
     struct http_connection *next, *previous; /* in its slot of the wheel */
@@ -113,8 +114,9 @@ struct http_server {
 
 /* http_server.c */
 void http_run(struct http_tier *tier);
-/* The same, later from the loop; for those inside a call. */
-void http_run_soon(struct http_server *server);
+/* The same, from the loop before it blocks: for those inside a call, and after resuming, which
+ * libmicrohttpd does not notice by itself. */
+void http_run_soon(struct http_tier *tier);
 /* Finishes a close once nothing is open any more. Not from inside libmicrohttpd. */
 void http_finish_close(struct http_server *server);
 void http_handle_closed(uv_handle_t *handle); /* data: the server */
