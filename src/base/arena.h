@@ -14,7 +14,8 @@ struct arena {
     size_t used, max; /* bytes handed out; the most that may be */
 };
 
-/* `max` bytes may be handed out in all; more fails like an exhausted heap. No memory is taken yet. */
+/* `max` bytes may be handed out in all, padding included; more fails like an exhausted heap. No
+ * memory is taken yet. */
 void arena_init(struct arena *arena, const struct memory *memory, size_t max);
 void arena_release(struct arena *arena);
 /* Everything handed out becomes invalid; the first chunk is kept for reuse. */
@@ -22,7 +23,8 @@ void arena_clear(struct arena *arena);
 
 /* Aligned for any type, zeroed. NULL: no memory, or `max` reached. */
 void *arena_take(struct arena *arena, size_t size);
-void *arena_take_array(struct arena *arena, size_t count, size_t item_size); /* checks the product */
+/* The same for a product that may be too large for size_t. */
+void *arena_take_array(struct arena *arena, size_t count, size_t item_size);
 /* Copies `t`; on failure returns false and *ret is untouched. The copy ends in NUL besides. */
 bool arena_copy(struct arena *arena, struct text t, struct text *ret);
 

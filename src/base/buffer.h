@@ -10,14 +10,14 @@ struct buffer {
     const struct memory *memory;
     char *data;
     size_t size, capacity, max;
-    bool failed; /* no memory, or more than `max` bytes; then the content is a prefix of no meaning */
+    bool failed; /* no memory, or more than `max` bytes; then the content means nothing */
 };
 
 void buffer_init(struct buffer *buffer, const struct memory *memory, size_t max);
 void buffer_release(struct buffer *buffer);
 void buffer_clear(struct buffer *buffer); /* empties it and forgets a failure, keeps the memory */
 
-void buffer_add(struct buffer *buffer, struct text t);
+void buffer_add(struct buffer *buffer, struct text t); /* `t` is no part of this buffer */
 void buffer_add_byte(struct buffer *buffer, char byte);
 void buffer_add_i64(struct buffer *buffer, int64_t value);
 void buffer_add_u64(struct buffer *buffer, uint64_t value);

@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 
+/* clang-format off */
 /*    id                      word                      HTTP  again  title                                */
 #define ERR_CODES(X)                                                                                          \
     X(ERR_NONE,               "none",                   200,  false, "no error")                              \
@@ -43,6 +44,7 @@
     X(ERR_IO,                 "io",                     500,  false, "reading or writing failed")             \
     X(ERR_CORRUPT,            "corrupt",                500,  false, "stored data is damaged")                \
     X(ERR_USAGE,              "usage",                  400,  false, "wrong usage of the command line")
+/* clang-format on */
 
 enum err_code {
 #define ERR_ITEM(id, word, http, again, title) id,
@@ -52,7 +54,7 @@ enum err_code {
 };
 
 /* Longest sentence and pointer, NUL included; longer ones are cut, never overflow. */
-#define ERR_TEXT_SIZE 320
+#define ERR_TEXT_SIZE    320
 #define ERR_POINTER_SIZE 128
 
 /* Zero-initialised means "no error yet". The sentence says what was wrong and what is allowed. It

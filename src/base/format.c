@@ -3,9 +3,6 @@
  * durations are in format_time.c. */
 #include "base/format.h"
 
-#include <arpa/inet.h>
-#include <string.h>
-
 bool parse_percent(struct text t, uint32_t *ret, struct err *err)
 {
     uint64_t value = 0;
@@ -38,17 +35,6 @@ void format_amount(struct buffer *out, struct amount amount)
     buffer_add_u64(out, amount.value);
     if (amount.is_percent)
         buffer_add_byte(out, '%');
-}
-
-bool is_ip_address(struct text t)
-{
-    char address[INET6_ADDRSTRLEN];
-    unsigned char binary[sizeof(struct in6_addr)];
-    if (t.size == 0 || t.size >= sizeof address || memchr(t.data, '\0', t.size))
-        return false;
-    memcpy(address, t.data, t.size);
-    address[t.size] = '\0';
-    return inet_pton(AF_INET, address, binary) == 1 || inet_pton(AF_INET6, address, binary) == 1;
 }
 
 /* 0 to 15, or -1. */

@@ -4,6 +4,7 @@
 #ifndef DIDES_BASE_LIMITS_H
 #define DIDES_BASE_LIMITS_H
 
+/* clang-format off */
 #define LIMIT_NAME 253              /* instance name: UTF-8 without control characters */
 #define LIMIT_LABELS 64             /* per instance */
 #define LIMIT_LABEL_KEY 128
@@ -38,5 +39,6 @@
 #define LIMIT_STREAM_EVENTS 256     /* waiting for one slow reader of /events, then it is dropped */
 #define LIMIT_STREAM_BYTES (256 * 1024)
 #define LIMIT_TIMERS_PER_ROUND 10000 /* instances whose timers fire in one round */
+/* clang-format on */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * map.h - open addressing from a hash to 32-bit items. The map knows no keys: the caller compares.
  * Linear probing with the hash beside the item, deletion by backward shift, so there are no
- * tombstones and a rehash needs no callback. The seed of text_hash() guards against crafted keys. */
+ * tombstones and a rehash needs no callback. text_hash()'s seed guards against crafted keys. */
 #ifndef DIDES_BASE_MAP_H
 #define DIDES_BASE_MAP_H
 

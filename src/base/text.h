@@ -14,7 +14,7 @@ struct text {
 };
 
 #define TEXT(literal) ((struct text){ (literal), sizeof(literal) - 1 })
-#define TEXT_NONE ((struct text){ NULL, 0 })
+#define TEXT_NONE     ((struct text){ NULL, 0 })
 /* For printf: printf("%.*s", TEXT_ARG(t)). */
 #define TEXT_ARG(t) (int)(t).size, (t).data
 
@@ -25,17 +25,18 @@ int text_compare(struct text a, struct text b);       /* bytewise; a prefix sort
 bool text_starts_with(struct text t, struct text prefix);
 bool text_ends_with(struct text t, struct text suffix);
 struct text text_trim(struct text t); /* without blanks, tabs and line ends on both sides */
-struct text text_skip(struct text t, size_t count); /* without the first `count` bytes, at most all */
+struct text text_skip(struct text t, size_t count); /* without the first `count`, at most all */
 
 /* Index of the first `byte`, or t.size. */
 size_t text_find(struct text t, char byte);
 
-/* Cuts the part of *rest before the first `separator` off and returns it; *rest becomes what follows
- * the separator. Returns false, and *ret untouched, once *rest.data is NULL: a text "a," has two
- * parts, "a" and "". */
+/* Cuts the part of *rest before the first `separator` off and returns it; *rest becomes what
+ * follows the separator. Returns false, and *ret untouched, once *rest.data is NULL: a text "a,"
+ * has two parts, "a" and "". */
 bool text_cut(struct text *rest, char separator, struct text *ret);
 
-/* 64-bit hash, the same on every machine and in every run. Not for adversarial keys: see map.h. */
+/* 64-bit hash, the same on every machine and in every run. Against crafted keys the seed must be
+ * unknown to who writes them; it is no cryptographic hash. */
 uint64_t text_hash(struct text t, uint64_t seed);
 
 /* Whether `t` is well-formed UTF-8 (no overlong forms, surrogates or code points over U+10FFFF). */
@@ -45,7 +46,7 @@ size_t text_utf8_size(struct text t);
 /* Whether `t` has no byte below 0x20 and no 0x7f. */
 bool text_is_printable(struct text t);
 
-/* Decimal without sign, blanks or leading zeros (except "0"); false when it is not that or > max. */
+/* Decimal without sign, blanks or leading zeros (except "0"). False: it is not that, or > max. */
 bool text_to_u64(struct text t, uint64_t max, uint64_t *ret);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define TIMERS_NEVER INT64_MAX
-#define TIMERS_NONE UINT32_MAX
+#define TIMERS_NONE  UINT32_MAX
 
 struct timer_entry {
     int64_t due; /* ms since the epoch */
@@ -36,8 +36,8 @@ void timers_release(struct timers *t);
 bool timers_reserve(struct timers *t, uint32_t count);
 
 void timers_set(struct timers *t, uint32_t item, int64_t due); /* TIMERS_NEVER clears */
-void timers_clear(struct timers *t, uint32_t item);            /* nothing happens when it has none */
-int64_t timers_due(const struct timers *t, uint32_t item);     /* TIMERS_NEVER: none */
+void timers_clear(struct timers *t, uint32_t item);        /* nothing happens when it has none */
+int64_t timers_due(const struct timers *t, uint32_t item); /* TIMERS_NEVER: none */
 /* The earliest entry; TIMERS_NONE and *ret_due TIMERS_NEVER when empty. */
 uint32_t timers_first(const struct timers *t, int64_t *ret_due);
 

@@ -5,6 +5,7 @@
 #include "base/format.h"
 #include "base/suite.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <time.h>
 
@@ -383,6 +384,50 @@ static void test_what_is_no_bare_address_is_refused(void **state)
     assert_false(is_ip_address(TEXT("1.2.3.4\0")));
 }
 
+static bool c_library_knows(const char *address)
+{
+    unsigned char binary[16];
+    return inet_pton(AF_INET, address, binary) == 1 || inet_pton(AF_INET6, address, binary) == 1;
+}
+
+/* Takes a byte out, puts one in, or changes one. */
+static void edit(struct dice *dice, char *address, size_t *size)
+{
+    static const char alphabet[] = "0123456789abcdefF:::....g ";
+    size_t at = dice_roll(dice, (uint32_t)*size);
+    uint32_t kind = dice_roll(dice, 3);
+    if (kind == 0 && *size > 1) {
+        memmove(address + at, address + at + 1, *size - at);
+        --*size;
+        return;
+    }
+    if (kind == 1)
+        memmove(address + at + 1, address + at, ++*size - at);
+    address[at] = alphabet[dice_roll(dice, sizeof alphabet - 1)];
+}
+
+static void test_addresses_agree_with_the_c_library_whatever_is_changed(void **state)
+{
+    static const char *const seeds[] = { "10.20.30.255",    "1:2:3:4:5:6:7:8", "fe80::1:2",
+                                         "::ffff:10.0.0.1", "1:2:3:4:5:6:7::", "0:0::" };
+    struct dice dice = { 51 };
+    unsigned good = 0, tries = 200000;
+    (void)state;
+
+    for (unsigned i = 0; i < tries; i++) {
+        char address[40];
+        size_t size = (size_t)snprintf(address, sizeof address, "%s", seeds[dice_roll(&dice, 6)]);
+        for (uint32_t edits = dice_roll(&dice, 4); edits > 0; edits--)
+            edit(&dice, address, &size);
+        bool known = c_library_knows(address);
+        if (is_ip_address(text_from(address)) != known)
+            fail_msg("\"%s\"", address);
+        good += known;
+    }
+
+    assert_in_range(good, tries / 10, tries - tries / 10);
+}
+
 static void test_escapes_are_decoded_once(void **state)
 {
     char space[64];
@@ -457,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_amounts_print_as_they_are_written),
         cmocka_unit_test(test_addresses_of_both_families_are_known),
         cmocka_unit_test(test_what_is_no_bare_address_is_refused),
+        cmocka_unit_test(test_addresses_agree_with_the_c_library_whatever_is_changed),
         cmocka_unit_test(test_escapes_are_decoded_once),
         cmocka_unit_test(test_bad_escapes_and_nul_are_refused),
         cmocka_unit_test(test_only_unreserved_characters_stay_as_they_are),
