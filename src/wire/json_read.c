@@ -113,14 +113,6 @@ static bool fail_expected(struct reader *r, const struct json_field *field,
     return fail(r, ERR_INVALID, &s.buffer);
 }
 
-static bool fail_plain(struct reader *r, enum err_code code, const char *sentence)
-{
-    struct sentence s;
-    sentence_init(&s);
-    buffer_add(&s.buffer, text_from(sentence));
-    return fail(r, code, &s.buffer);
-}
-
 static bool fail_duplicate(struct reader *r, size_t offset)
 {
     struct sentence s;
@@ -211,15 +203,10 @@ static void mark_given(const struct frame *f, bool is_null)
         given->nulls |= bit;
 }
 
-static bool has_count(const struct json_field *field)
-{
-    return field->kind == JSON_OBJECTS || field->kind == JSON_TEXTS || field->kind == JSON_MAP;
-}
-
 static void zero_member(const struct json_field *field, char *base)
 {
     memset(base + field->offset, 0, field->size);
-    if (has_count(field))
+    if (field->kind == JSON_OBJECTS || field->kind == JSON_TEXTS || field->kind == JSON_MAP)
         *(uint32_t *)(void *)(base + field->count_offset) = 0;
 }
 
@@ -496,11 +483,11 @@ static bool open_entry(struct reader *r, struct frame *f, bool is_object)
 static int open(struct reader *r, bool is_object)
 {
     bool good = true;
-    if (r->depth == 0) {
-        if (is_object)
-            push_table(r, r->table, r->root);
-        else
-            good = fail_plain(r, ERR_INVALID, "the body must be an object, not a list");
+    if (r->depth == 0 && is_object) {
+        push_table(r, r->table, r->root);
+    } else if (r->depth == 0) {
+        r->run.failed = true;
+        good = err_set(r->run.err, ERR_INVALID, "the body must be an object, not a list");
     } else if (top(r)->kind == FRAME_TABLE) {
         good = open_in_table(r, top(r), is_object);
     } else if (top(r)->kind == FRAME_ANY_OBJECT || top(r)->kind == FRAME_ANY_LIST) {
@@ -550,8 +537,9 @@ static bool close_frame(struct reader *r, struct frame *f)
     return store_raw(r, f->field, f->base, f->raw_start) && ++r->depth > 0;
 }
 
-static int close(struct reader *r)
+static int on_close(void *ctx)
 {
+    struct reader *r = ctx;
     if (!close_frame(r, top(r)))
         return 0;
     r->depth--;
@@ -568,11 +556,6 @@ static int on_open_object(void *ctx)
 static int on_open_list(void *ctx)
 {
     return open(ctx, false);
-}
-
-static int on_close(void *ctx)
-{
-    return close(ctx);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */

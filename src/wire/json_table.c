@@ -181,7 +181,7 @@ void json_field_expect(const struct json_field *field, struct buffer *out)
                       field->flags & JSON_PRINTABLE ? " without control characters" : "");
         break;
     case JSON_MAP: expect_map(field, out); break;
-    case JSON_KIND_COUNT: assert(!"a kind of the list");
+    case JSON_KIND_COUNT: assert(false); /* not a kind */
     }
     if (field->flags & JSON_NULLABLE)
         buffer_add(out, TEXT(", or null"));
@@ -217,8 +217,8 @@ static bool has_fitting_range(const struct json_field *field)
     unsigned bits = 8u * field->size;
     if (bits >= 64)
         return field->min <= field->max;
-    int64_t low = field->min < 0 ? -(1ll << (bits - 1)) : 0;
-    int64_t high = field->min < 0 ? (1ll << (bits - 1)) - 1 : (1ll << bits) - 1;
+    int64_t low = field->min < 0 ? -((int64_t)1 << (bits - 1)) : 0;
+    int64_t high = field->min < 0 ? ((int64_t)1 << (bits - 1)) - 1 : ((int64_t)1 << bits) - 1;
     return field->min < field->max && field->min >= low && field->max <= high;
 }
 

@@ -345,7 +345,7 @@ static void write_member(struct json_writer *w, const struct json_field *field, 
     case JSON_OBJECTS:
     case JSON_TEXTS: write_entries(w, field, base, absent); break;
     case JSON_MAP: write_map(w, field, base); break;
-    case JSON_KIND_COUNT: assert(!"a kind of the list");
+    case JSON_KIND_COUNT: assert(false); /* not a kind */
     }
 }
 
