@@ -45,9 +45,6 @@ bool selector_parse(struct text text, const struct label_change *labels, size_t 
  * everything. Parsing it again gives the same selector. */
 void selector_print(const struct selector *selector, struct buffer *out);
 
-/* The canonical order: by key, then op, then values. */
-int requirement_compare(const struct requirement *a, const struct requirement *b);
-
 bool selector_matches(const struct selector *selector, const struct label_sets *sets,
                       uint32_t labels);
 bool selector_equal(const struct selector *a, const struct selector *b);

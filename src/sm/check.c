@@ -202,8 +202,9 @@ static const char *word_fault(const char *word)
         return "is empty";
     for (; size <= SM_WORD_MAX && word[size]; size++) {
         char c = word[size];
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-')
-            return "has a character other than a-z, 0-9, _ and -";
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && c != '_' && c != '-')
+            return "has a character other than letters, digits, _ and -";
     }
     return size > SM_WORD_MAX ? "is longer than 63 bytes" : NULL;
 }

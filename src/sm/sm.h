@@ -21,7 +21,7 @@ extern "C" {
 #define SM_GUARDS_MAX  64
 #define SM_EFFECTS_MAX 30
 #define SM_ROWS_MAX    1024
-#define SM_WORD_MAX    63 /* bytes of a word; words are made of a-z, 0-9, _ and - */
+#define SM_WORD_MAX    63 /* bytes of a word; made of letters, digits, _ and - */
 
 /* Words that every machine knows. Targets: SM_STAY leaves the state as it is (no exit, no entry);
  * SM_REFUSE refuses explicitly, the row's guard being the reason. */

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * place.c - one function says where an instance is counted, one applies the difference. */
+#include "core/place.h"
+
+#include <assert.h>
+
+#define STATUS_UNCOUNTED instance_state_count /* of a placement that is counted nowhere */
+
+/* ---- what follows from the records ---------------------------------------------------------------- */
+
+/* The pair to restore for an instance that the rollback's source touched: what it ran before, as far
+ * as the source changed it. */
+static bool own_previous(const struct fleet *fleet, const struct instance *inst,
+                         const struct rollout *r, struct version *ret)
+{
+    const struct rollout *source = fleet_rollout(fleet, r->rollback_of);
+    if (!source)
+        return false;
+    struct version previous = inst->trail[inst->trail_count - 1].previous;
+    struct version v = { .code = source->target.code ? previous.code : 0,
+                         .config = source->target.config ? previous.config : 0 };
+    bool is_known =
+        (!source->target.code || previous.code) && (!source->target.config || previous.config);
+    if (is_known)
+        *ret = v;
+    return is_known;
+}
+
+static bool is_touched_by(const struct instance *inst, uint32_t rollout)
+{
+    return inst->trail_count > 0 && inst->trail[inst->trail_count - 1].rollout == rollout;
+}
+
+bool place_target(const struct fleet *fleet, const struct instance *inst, const struct rollout *r,
+                  struct version *ret)
+{
+    if (inst->assignment.rollout == r->number) {
+        *ret = inst->assignment.target;
+        return true;
+    }
+    if (r->rollback_of != 0) {
+        if (!is_touched_by(inst, r->rollback_of))
+            return false;
+        if (own_previous(fleet, inst, r, ret))
+            return true;
+    }
+    if (r->target.code == 0 && r->target.config == 0)
+        return false;
+    *ret = r->target;
+    return true;
+}
+
+struct member_view place_view(const struct fleet *fleet, const struct instance *inst,
+                              const struct rollout *r)
+{
+    struct member_view view = { .now = fleet->now,
+                                .status = inst->status,
+                                .is_online = inst->presence == PRESENCE_ONLINE };
+    if (!r)
+        return view;
+    struct version target = { 0 };
+    view.is_exempt = !place_target(fleet, inst, r, &target);
+    view.is_on_target = !view.is_exempt && version_is_at(inst->current, target);
+    view.min_healthy_ms = r->config.min_healthy_ms;
+    view.clocks_stand_still = r->state == ROLLOUT_PAUSED;
+    if (inst->assignment.rollout == r->number) {
+        const struct assignment *a = &inst->assignment;
+        view.healthy_since = a->healthy_since;
+        view.deadline_at = a->deadline_at;
+        view.health_deadline_at = a->health_deadline_at;
+        view.status_when_picked = a->status_when_picked;
+    }
+    return view;
+}
+
+bool place_derive_member(const struct fleet *fleet, const struct instance *inst,
+                         const struct rollout *r)
+{
+    if (!selector_matches(&r->selector, &fleet->labels, inst->labels))
+        return false;
+    if (inst->changed_index > r->started_index)
+        return inst->member_of == r->number;
+    return true;
+}
+
+enum member_state place_derive_state(const struct fleet *fleet, const struct instance *inst,
+                                     const struct rollout *r)
+{
+    if (inst->assignment.rollout == r->number && inst->assignment.state != MEMBER_NONE)
+        return inst->assignment.state;
+    struct member_view view = place_view(fleet, inst, r);
+    const struct sm_row *row = member_pick_row(MEMBER_NONE, MEMBER_JOIN, &view);
+    return row->to;
+}
+
+/* ---- counting -------------------------------------------------------------------------------------- */
+
+static enum member_set candidate_set(const struct instance *inst)
+{
+    static const uint8_t offsets[instance_state_count] = {
+        [INSTANCE_FAILED] = 0, [INSTANCE_DEGRADED] = 1, [INSTANCE_UNKNOWN] = 2,
+        [INSTANCE_HEALTHY] = 3
+    };
+    unsigned base = inst->is_joiner ? SET_LATER_FAILED : SET_FIRST_FAILED;
+    return base + offsets[inst->status];
+}
+
+static enum member_set set_of(const struct instance *inst, enum member_state state)
+{
+    switch (state) {
+    case MEMBER_PENDING:
+        return inst->presence == PRESENCE_ONLINE ? candidate_set(inst) : SET_AWAY;
+    case MEMBER_IN_PROGRESS: return SET_BUSY;
+    case MEMBER_FAILED: return SET_BROKEN;
+    case MEMBER_NONE:
+    case MEMBER_NOT_NEEDED:
+    case MEMBER_COMPLETED:
+    case member_state_count: break;
+    }
+    return SET_NONE;
+}
+
+static struct placement placement_of(const struct instance *inst, const struct rollout_live *live,
+                                     enum member_state state)
+{
+    bool is_online = inst->presence == PRESENCE_ONLINE;
+    struct placement p = { .state = (uint8_t)state,
+                           .status = inst->status,
+                           .is_online = is_online };
+    if (!live)
+        return p;
+    bool is_mine = inst->assignment.rollout == live->rollout->number;
+    p.live = (uint16_t)(live->index + 1);
+    p.rollout = live->rollout->number;
+    p.set = (uint8_t)set_of(inst, state);
+    p.is_available =
+        is_online && inst->status == INSTANCE_HEALTHY && state != MEMBER_IN_PROGRESS;
+    p.is_settling = state == MEMBER_IN_PROGRESS && inst->assignment.healthy_since != 0;
+    p.is_acknowledged = state == MEMBER_FAILED && is_mine && inst->assignment.is_acknowledged;
+    return p;
+}
+
+static void count_member(struct tally *tally, const struct placement *p, uint32_t one)
+{
+    /* `one` is 1 or its two's complement negative: unsigned arithmetic wraps by definition. */
+    tally->total += one;
+    tally->pending += p->state == MEMBER_PENDING ? one : 0;
+    tally->pending_online += p->state == MEMBER_PENDING && p->is_online ? one : 0;
+    tally->in_progress += p->state == MEMBER_IN_PROGRESS ? one : 0;
+    tally->settling += p->is_settling ? one : 0;
+    tally->completed += p->state == MEMBER_COMPLETED || p->state == MEMBER_NOT_NEEDED ? one : 0;
+    tally->already_current += p->state == MEMBER_NOT_NEEDED ? one : 0;
+    tally->failed += p->state == MEMBER_FAILED ? one : 0;
+    tally->acknowledged += p->is_acknowledged ? one : 0;
+    tally->offline += p->is_online ? 0 : one;
+    tally->available += p->is_available ? one : 0;
+}
+
+static void count_instance(struct tally_fleet *tally, const struct placement *p, uint32_t one)
+{
+    if (p->status == STATUS_UNCOUNTED)
+        return;
+    tally->by_status[p->status] += one;
+    tally->online += p->is_online ? one : 0;
+    tally->in_progress += p->live && p->state == MEMBER_IN_PROGRESS ? one : 0;
+}
+
+static bool placement_equal(const struct placement *a, const struct placement *b)
+{
+    return a->live == b->live && a->rollout == b->rollout && a->set == b->set &&
+           a->state == b->state && a->status == b->status && a->is_online == b->is_online &&
+           a->is_available == b->is_available && a->is_settling == b->is_settling &&
+           a->is_acknowledged == b->is_acknowledged;
+}
+
+/* The live part that counts `p`, or NULL: the members of an ended rollout are left as they are. */
+static struct rollout_live *counting(const struct fleet *fleet, const struct placement *p)
+{
+    struct rollout_live *live = p->live ? fleet->live[p->live - 1] : NULL;
+    return live && live->rollout->number == p->rollout ? live : NULL;
+}
+
+/* `placed` without what an ended rollout left in it. */
+static struct placement effective(const struct fleet *fleet, const struct placement *placed)
+{
+    if (counting(fleet, placed))
+        return *placed;
+    return (struct placement){ .status = placed->status, .is_online = placed->is_online };
+}
+
+static uint32_t *set_root(struct rollout_live *live, const struct placement *p)
+{
+    return live && p->set != SET_NONE ? &live->sets[p->set] : NULL;
+}
+
+/* Moves the instance from where it is counted to `next`. */
+static void move(struct fleet *fleet, uint32_t slot, const struct placement *next)
+{
+    struct instance *inst = fleet_at(fleet, slot);
+    struct placement placed = effective(fleet, &inst->placed);
+    struct rollout_live *left = counting(fleet, &placed);
+    struct rollout_live *joined = counting(fleet, next);
+    uint32_t *from = set_root(left, &placed);
+    uint32_t *to = set_root(joined, next);
+    count_instance(&fleet->tally, &placed, UINT32_MAX);
+    if (left)
+        count_member(&left->tally, &placed, UINT32_MAX);
+    if (from && from != to)
+        ordered_remove(&fleet->members, from, slot);
+    count_instance(&fleet->tally, next, 1);
+    if (joined)
+        count_member(&joined->tally, next, 1);
+    if (to && from != to)
+        ordered_insert(&fleet->members, to, slot);
+    inst->placed = *next;
+}
+
+void place_put(struct fleet *fleet, uint32_t slot, struct rollout_live *live,
+               enum member_state state)
+{
+    struct instance *inst = fleet_at(fleet, slot);
+    inst->member_of = live ? live->rollout->number : 0;
+    struct placement next = placement_of(inst, live, live ? state : MEMBER_NONE);
+    if (!placement_equal(&inst->placed, &next)) {
+        struct rollout *before = fleet_rollout_of(fleet, inst);
+        if (before)
+            fleet_touch_rollout(fleet, before);
+        if (live && live->rollout != before)
+            fleet_touch_rollout(fleet, live->rollout);
+        move(fleet, slot, &next);
+    }
+    place_arm(fleet, slot);
+}
+
+void place_again(struct fleet *fleet, uint32_t slot)
+{
+    const struct instance *inst = fleet_at(fleet, slot);
+    place_put(fleet, slot, counting(fleet, &inst->placed), inst->placed.state);
+}
+
+void place_take_out(struct fleet *fleet, uint32_t slot)
+{
+    struct placement nowhere = { .status = STATUS_UNCOUNTED };
+    move(fleet, slot, &nowhere);
+    timers_clear(&fleet->timers, slot);
+}
+
+/* ---- timers ----------------------------------------------------------------------------------------- */
+
+int64_t place_offline_at(const struct fleet *fleet, const struct instance *inst)
+{
+    int64_t timeout = fleet->settings.heartbeat_timeout_ms;
+    int64_t of_interval = 3ll * inst->interval_ms;
+    int64_t seen = inst->last_seen > fleet->started_at ? inst->last_seen : fleet->started_at;
+    return seen + (of_interval > timeout ? of_interval : timeout);
+}
+
+static int64_t due_of(const struct fleet *fleet, const struct instance *inst)
+{
+    int64_t due =
+        inst->presence == PRESENCE_ONLINE ? place_offline_at(fleet, inst) : TIMERS_NEVER;
+    const struct rollout *r = fleet_rollout_of(fleet, inst);
+    if (!r)
+        return due;
+    struct member_view view = place_view(fleet, inst, r);
+    int64_t member = member_due((enum member_state)inst->placed.state, &view);
+    return member < due ? member : due;
+}
+
+void place_arm(struct fleet *fleet, uint32_t slot)
+{
+    timers_set(&fleet->timers, slot, due_of(fleet, fleet_at(fleet, slot)));
+}
+
+/* ---- all of it anew ---------------------------------------------------------------------------------- */
+
+static struct rollout_live *derive_live(const struct fleet *fleet, const struct instance *inst)
+{
+    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+        struct rollout_live *live = fleet->live[i];
+        if (live && place_derive_member(fleet, inst, live->rollout))
+            return live;
+    }
+    return NULL;
+}
+
+static bool derive_joiner(const struct instance *inst, const struct rollout_live *live)
+{
+    return live && inst->changed_index > live->rollout->started_index && inst->is_joiner;
+}
+
+static void forget_derived(struct fleet *fleet)
+{
+    map_clear(&fleet->keys);
+    fleet->names = ORDERED_NONE;
+    fleet->instance_count = 0;
+    fleet->tally = (struct tally_fleet){ .online = 0 };
+    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+        if (!fleet->live[i])
+            continue;
+        fleet->live[i]->tally = (struct tally){ .total = 0 };
+        for (size_t set = 0; set < MEMBER_SET_COUNT; set++)
+            fleet->live[i]->sets[set] = ORDERED_NONE;
+    }
+}
+
+static void rebuild_one(struct fleet *fleet, uint32_t slot)
+{
+    struct instance *inst = fleet_at(fleet, slot);
+    bool inserted = map_insert(
+        &fleet->keys, text_hash(instance_key(inst), fleet->texts.seed), slot);
+    assert(inserted); /* the map keeps its room when cleared */
+    ordered_insert(&fleet->by_name, &fleet->names, slot);
+    fleet->instance_count++;
+
+    struct rollout_live *live = derive_live(fleet, inst);
+    inst->is_joiner = derive_joiner(inst, live);
+    inst->member_of = live ? live->rollout->number : 0;
+    enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
+    struct placement next = placement_of(inst, live, state);
+    inst->placed = (struct placement){ .status = STATUS_UNCOUNTED };
+    move(fleet, slot, &next);
+    place_arm(fleet, slot);
+}
+
+void place_rebuild(struct fleet *fleet)
+{
+    forget_derived(fleet);
+    for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
+        const struct instance *inst = fleet_at(fleet, slot);
+        timers_clear(&fleet->timers, slot);
+        if (inst->texts && !inst->is_gone)
+            rebuild_one(fleet, slot);
+    }
+}
+
+/* ---- checking ---------------------------------------------------------------------------------------- */
+
+struct recount {
+    struct tally_fleet fleet;
+    struct tally live[LIMIT_LIVE_ROLLOUTS];
+    uint32_t instances;
+    size_t faults;
+    struct err *what;
+};
+
+/* Keeps the first difference, counts them all. */
+static void differ(struct recount *r, const struct instance *inst, const char *sentence)
+{
+    char excerpt[ERR_EXCERPT_SIZE];
+    if (r->faults++ == 0)
+        err_set(r->what, ERR_INTERNAL, "%s: %s",
+                inst ? err_excerpt(instance_key(inst), excerpt) : "counters", sentence);
+}
+
+static void check_one(struct fleet *fleet, uint32_t slot, struct recount *r)
+{
+    struct instance *inst = fleet_at(fleet, slot);
+    struct placement p = effective(fleet, &inst->placed);
+    struct rollout_live *live = derive_live(fleet, inst);
+    enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
+    struct placement expected = placement_of(inst, live, state);
+    r->instances++;
+    count_instance(&r->fleet, &p, 1);
+    if (p.live)
+        count_member(&r->live[p.live - 1], &p, 1);
+    if (!placement_equal(&p, &expected))
+        differ(r, inst, "its place is not the one that follows from its record");
+    const uint32_t *root = set_root(counting(fleet, &p), &p);
+    if (root && !ordered_has(&fleet->members, *root, slot))
+        differ(r, inst, "missing in its member set");
+    if (fleet_find(fleet, instance_key(inst)) != slot)
+        differ(r, inst, "not found by its key");
+    int64_t due = due_of(fleet, inst);
+    if (timers_due(&fleet->timers, slot) > due)
+        differ(r, inst, "its timer is later than its due time");
+}
+
+static void check_sums(struct fleet *fleet, struct recount *r)
+{
+    if (memcmp(&r->fleet, &fleet->tally, sizeof r->fleet) != 0)
+        differ(r, NULL, "the counters of the fleet are not a recount");
+    if (r->instances != fleet->instance_count)
+        differ(r, NULL, "the number of instances is not a recount");
+    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+        const struct rollout_live *live = fleet->live[i];
+        if (!live)
+            continue;
+        const struct tally *t = &live->tally;
+        if (memcmp(t, &r->live[i], sizeof *t) != 0)
+            differ(r, NULL, "the counters of a rollout are not a recount");
+        if (t->total != t->pending + t->in_progress + t->completed + t->failed)
+            differ(r, NULL, "the counters of a rollout do not add up");
+    }
+}
+
+size_t place_check(struct fleet *fleet, struct err *ret_what)
+{
+    struct recount r = { .what = ret_what };
+    for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
+        const struct instance *inst = fleet_at(fleet, slot);
+        if (inst->texts && !inst->is_gone)
+            check_one(fleet, slot, &r);
+    }
+    check_sums(fleet, &r);
+    return r.faults;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * place.h - everything that is derived of an instance's record: the counters it is counted in, the
+ * member set it stands in, and its timer. One function computes the place, one applies the
+ * difference, so that incremental and recomputed results cannot drift apart unnoticed. */
+#ifndef DIDES_CORE_PLACE_H
+#define DIDES_CORE_PLACE_H
+
+#include "core/fleet.h"
+
+/* What the member table needs to know about `inst` in `r` (NULL: in no live rollout). */
+struct member_view place_view(const struct fleet *fleet, const struct instance *inst,
+                              const struct rollout *r);
+
+/* What `inst` is to run in `r`: its order, or what it would be told. False: a rollback that does not
+ * concern it. */
+bool place_target(const struct fleet *fleet, const struct instance *inst, const struct rollout *r,
+                  struct version *ret);
+
+/* To be called after each change of the record: moves the instance to where it now belongs, as a
+ * member of `live` (NULL: none) in `state`. Never needs memory. */
+void place_put(struct fleet *fleet, uint32_t slot, struct rollout_live *live,
+               enum member_state state);
+/* The same, as the member it was. */
+void place_again(struct fleet *fleet, uint32_t slot);
+/* Out of all counters, sets and timers; for a record that goes. */
+void place_take_out(struct fleet *fleet, uint32_t slot);
+
+/* Sets the timer to the earliest instant at which something may have to happen to the instance. */
+void place_arm(struct fleet *fleet, uint32_t slot);
+
+/* When an online instance will be taken for offline unless it is heard. */
+int64_t place_offline_at(const struct fleet *fleet, const struct instance *inst);
+
+/* The member state that follows from the records alone: the order's, else by comparing versions. */
+enum member_state place_derive_state(const struct fleet *fleet, const struct instance *inst,
+                                     const struct rollout *r);
+/* Whether `inst` is a member of `r` by the records alone. */
+bool place_derive_member(const struct fleet *fleet, const struct instance *inst,
+                         const struct rollout *r);
+
+/* Derives everything anew from the records. Needs no memory when all live rollouts have their live
+ * part. */
+void place_rebuild(struct fleet *fleet);
+
+/* Compares everything derived with a recomputation (I1, I3, I18). Returns the number of differences;
+ * the first one is described in `ret_what`. Changes nothing. Costs the whole fleet. */
+size_t place_check(struct fleet *fleet, struct err *ret_what);
+
+#endif

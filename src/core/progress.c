@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * progress.c - answers the guards of the rollout table and carries out its effects. */
+#include "core/progress.h"
+
+#include "core/membership.h"
+#include "core/place.h"
+#include "core/rollback.h"
+
+#include <assert.h>
+
+/* ---- guards ---------------------------------------------------------------------------------------- */
+
+struct rollout_view {
+    const struct fleet *fleet;
+    const struct rollout *r;
+    const struct rollout_order *order;
+};
+
+bool progress_only_leftovers(const struct rollout *r)
+{
+    const struct tally *t = rollout_tally(r);
+    return t->in_progress == 0 && t->pending_online == 0 && t->pending + t->failed > 0;
+}
+
+/* Leftovers that hold completion up: offline members do not where the request says `skip`. */
+static uint32_t awaited_leftovers(const struct rollout *r)
+{
+    const struct tally *t = rollout_tally(r);
+    return t->failed + (r->config.offline == OFFLINE_WAIT ? t->pending : 0);
+}
+
+static bool leftover_time_is_over(const struct fleet *fleet, const struct rollout *r)
+{
+    return progress_only_leftovers(r) && r->leftover_at != 0 && fleet->now >= r->leftover_at;
+}
+
+/* P3 and the bad end of P9: why the rollout has to stop, or ROLLOUT_CAUSE_NONE. */
+static enum rollout_cause breach(const struct fleet *fleet, const struct rollout *r)
+{
+    const struct tally *t = rollout_tally(r);
+    if (t->failed - t->acknowledged >= rollout_threshold(r))
+        return ROLLOUT_CAUSE_THRESHOLD;
+    if (r->config.progress_deadline_ms > 0 && t->in_progress > 0 &&
+        fleet->now >= r->progressed_at + r->config.progress_deadline_ms)
+        return ROLLOUT_CAUSE_PROGRESS_DEADLINE;
+    bool is_hopeless = t->completed == 0 || r->config.on_leftover == ON_LEFTOVER_FAIL;
+    if (is_hopeless && awaited_leftovers(r) > 0 && leftover_time_is_over(fleet, r))
+        return ROLLOUT_CAUSE_LEFTOVER;
+    return ROLLOUT_CAUSE_NONE;
+}
+
+static bool leftovers_are_accepted(const struct fleet *fleet, const struct rollout *r)
+{
+    if (!progress_only_leftovers(r) || rollout_tally(r)->completed == 0)
+        return false;
+    return awaited_leftovers(r) == 0 || (r->config.on_leftover == ON_LEFTOVER_COMPLETE &&
+                                         leftover_time_is_over(fleet, r));
+}
+
+static uint32_t free_slots(const struct rollout *r)
+{
+    uint32_t busy = rollout_tally(r)->in_progress;
+    uint32_t limit = rollout_batch_limit(r);
+    if (r->config.mode == MODE_BARRIER && busy > 0)
+        return 0;
+    return busy < limit ? limit - busy : 0;
+}
+
+static bool breaches(const struct rollout_view *v, bool is_undo, enum rollout_on_failure action)
+{
+    if (breach(v->fleet, v->r) == ROLLOUT_CAUSE_NONE)
+        return false;
+    if (action == ON_FAILURE_PAUSE)
+        return v->r->config.on_failure == ON_FAILURE_PAUSE;
+    /* A failing rollback never loops: it ends, and its wishes stay (RB9). */
+    return (v->r->rollback_of != 0) == is_undo && (is_undo || v->r->config.on_failure == action);
+}
+
+static bool holds(const void *subject, unsigned guard)
+{
+    const struct rollout_view *v = subject;
+    const struct rollout *r = v->r;
+    const struct tally *t = rollout_tally(r);
+    switch ((enum rollout_guard)guard) {
+    case ROLLOUT_NOBODY_NEEDS_IT: return t->completed == t->total;
+    case ROLLOUT_BREACH_PAUSES: return breaches(v, false, ON_FAILURE_PAUSE);
+    case ROLLOUT_BREACH_ROLLS_BACK: return breaches(v, false, ON_FAILURE_ROLLBACK);
+    case ROLLOUT_BREACH_ENDS_UNDO: return breaches(v, true, ON_FAILURE_ABORT);
+    case ROLLOUT_BREACH_ABORTS: return breaches(v, false, ON_FAILURE_ABORT);
+    case ROLLOUT_ALL_DONE: return t->completed == t->total;
+    case ROLLOUT_LEFTOVERS_ACCEPTED: return leftovers_are_accepted(v->fleet, r);
+    case ROLLOUT_CAN_PICK: return t->pending_online > 0 && free_slots(r) > 0;
+    case ROLLOUT_LEFTOVERS_APPEAR: return r->leftover_at == 0 && progress_only_leftovers(r);
+    case ROLLOUT_LEFTOVERS_VANISH: return r->leftover_at != 0 && !progress_only_leftovers(r);
+    case ROLLOUT_HAS_FAILED_MEMBERS: return t->failed > 0;
+    case ROLLOUT_BREACH_PAUSED_IT: return r->is_breach_pause;
+    case ROLLOUT_FINISH_IN_FLIGHT: return v->order && v->order->finish_in_flight;
+    case ROLLOUT_ALWAYS:
+    case rollout_guard_count: break;
+    }
+    return true;
+}
+
+bool rollout_would_move(const struct fleet *fleet, const struct rollout *r,
+                        enum rollout_event event)
+{
+    struct rollout_view view = { .fleet = fleet, .r = r };
+    const struct sm_row *row = sm_pick(&rollout_machine, r->state, event, holds, &view);
+    return row && (row->to != SM_STAY || row->then != 0);
+}
+
+/* ---- effects --------------------------------------------------------------------------------------- */
+
+/* Calls `visit` for each member of a set. The visit may move that member to another set. */
+static void each_member(struct fleet *fleet, struct rollout *r, enum member_set set,
+                        void (*visit)(struct fleet *, struct rollout *, uint32_t slot))
+{
+    uint32_t slot = ordered_first(&fleet->members, r->live->sets[set]);
+    while (slot != ORDERED_NONE) {
+        uint32_t next = ordered_after(&fleet->members, r->live->sets[set], slot);
+        visit(fleet, r, slot);
+        slot = next;
+    }
+}
+
+/* P7, P8: candidates in pick order until the slots or they run out. */
+static void pick(struct fleet *fleet, struct rollout *r)
+{
+    uint32_t slots = free_slots(r);
+    for (unsigned set = SET_FIRST_FAILED; set <= SET_LATER_HEALTHY && slots > 0;) {
+        uint32_t slot = ordered_first(&fleet->members, r->live->sets[set]);
+        if (slot == ORDERED_NONE) {
+            set++;
+            continue;
+        }
+        bool picked = member_step(fleet, r, slot, MEMBER_PICK);
+        assert(picked);
+        slots--;
+    }
+}
+
+static void arm_again(struct fleet *fleet, struct rollout *r, uint32_t slot)
+{
+    (void)r;
+    place_again(fleet, slot);
+}
+
+static void move_deadlines(struct fleet *fleet, struct rollout *r, uint32_t slot)
+{
+    int64_t delta = fleet->now - r->paused_at;
+    struct assignment *a = &fleet_touch(fleet, slot)->assignment;
+    if (a->deadline_at)
+        a->deadline_at += delta;
+    if (a->health_deadline_at)
+        a->health_deadline_at += delta;
+    place_again(fleet, slot);
+}
+
+static void move_clocks(struct fleet *fleet, struct rollout *r)
+{
+    each_member(fleet, r, SET_BUSY, move_deadlines);
+    int64_t delta = fleet->now - r->paused_at;
+    r->progressed_at += delta;
+    if (r->leftover_at)
+        r->leftover_at += delta;
+    r->paused_at = 0;
+    r->is_breach_pause = false;
+}
+
+static void acknowledge_one(struct fleet *fleet, struct rollout *r, uint32_t slot)
+{
+    (void)r;
+    fleet_touch(fleet, slot)->assignment.is_acknowledged = true;
+    place_again(fleet, slot);
+}
+
+static void acknowledge(struct fleet *fleet, struct rollout *r)
+{
+    each_member(fleet, r, SET_BROKEN, acknowledge_one);
+    r->progressed_at = fleet->now;
+    r->leftover_at = 0; /* what is left over gets its time once more */
+}
+
+static void try_again(struct fleet *fleet, struct rollout *r, uint32_t slot)
+{
+    member_step(fleet, r, slot, MEMBER_RETRY);
+}
+
+static void withdraw_one(struct fleet *fleet, struct rollout *r, uint32_t slot)
+{
+    const struct instance *inst = fleet_at(fleet, slot);
+    if (inst->assignment.rollout == r->number &&
+        !version_is_at(inst->current, inst->assignment.target)) {
+        member_withdraw(fleet, slot);
+        place_again(fleet, slot);
+    }
+}
+
+/* Wishes of members that have not reported the target; those on the target keep theirs. */
+static void withdraw(struct fleet *fleet, struct rollout *r)
+{
+    each_member(fleet, r, SET_BUSY, withdraw_one);
+    each_member(fleet, r, SET_BROKEN, withdraw_one);
+}
+
+static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
+                      enum rollout_event event)
+{
+    if (effects & SM_DO(rollout, ROLLOUT_PICK))
+        pick(fleet, r);
+    if (effects & SM_DO(rollout, ROLLOUT_STOP_CLOCKS)) {
+        r->paused_at = fleet->now;
+        r->is_breach_pause = event == ROLLOUT_EVALUATE;
+        each_member(fleet, r, SET_BUSY, arm_again);
+    }
+    if (effects & SM_DO(rollout, ROLLOUT_MOVE_CLOCKS))
+        move_clocks(fleet, r);
+    if (effects & SM_DO(rollout, ROLLOUT_ACKNOWLEDGE))
+        acknowledge(fleet, r);
+    if (effects & SM_DO(rollout, ROLLOUT_ARM_LEFTOVERS))
+        r->leftover_at = fleet->now + r->config.leftover_timeout_ms;
+    if (effects & SM_DO(rollout, ROLLOUT_DISARM_LEFTOVERS))
+        r->leftover_at = 0;
+    if (effects & SM_DO(rollout, ROLLOUT_TRY_AGAIN))
+        each_member(fleet, r, SET_BROKEN, try_again);
+    if (effects & SM_DO(rollout, ROLLOUT_WITHDRAW))
+        withdraw(fleet, r);
+}
+
+/* ---- the end of a rollout ------------------------------------------------------------------------------ */
+
+/* Nothing is in flight outside a live rollout (A1): what is not taken over is let go. */
+static void let_go(struct fleet *fleet, struct rollout *r, uint32_t slot)
+{
+    struct instance *inst = fleet_touch(fleet, slot);
+    if (inst->assignment.rollout == r->number) {
+        inst->assignment.state = MEMBER_NONE;
+        inst->assignment.ended_at = fleet->now;
+    }
+    place_put(fleet, slot, NULL, MEMBER_NONE);
+}
+
+static void end(struct fleet *fleet, struct rollout *r, const struct rollout_order *order)
+{
+    if (order && order->rollback)
+        rollback_carry_out(fleet, order->rollback);
+    each_member(fleet, r, SET_BUSY, let_go);
+    fleet_end_live(fleet, r);
+}
+
+static void note_end(const struct fleet *fleet, struct rollout *r, enum rollout_cause cause)
+{
+    r->ended_at = fleet->now;
+    r->final = r->live->tally;
+    r->leftover_at = r->paused_at = 0;
+    if (r->state == ROLLOUT_FAILED)
+        r->cause = (uint8_t)cause;
+    else
+        r->outcome = r->final.completed == r->final.total ? OUTCOME_FULL : OUTCOME_PARTIAL;
+}
+
+/* ---- the step ------------------------------------------------------------------------------------------ */
+
+static void publish_move(struct fleet *fleet, const struct rollout *r, enum rollout_state was,
+                         uint32_t effects, struct text reason)
+{
+    static const uint8_t types[rollout_state_count] = {
+        [ROLLOUT_RUNNING] = CHANGE_ROLLOUT_STARTED,
+        [ROLLOUT_COMPLETED] = CHANGE_ROLLOUT_COMPLETED,
+        [ROLLOUT_FAILED] = CHANGE_ROLLOUT_FAILED,
+        [ROLLOUT_PAUSED] = CHANGE_ROLLOUT_PAUSED,
+    };
+    struct change change = { .slot = FLEET_NONE,
+                             .rollout = r->number,
+                             .was_state = (uint8_t)was,
+                             .reason = reason };
+    if (r->state != was)
+        change.type = was == ROLLOUT_PAUSED && r->state == ROLLOUT_RUNNING ? CHANGE_ROLLOUT_RESUMED
+                                                                           : types[r->state];
+    else if (effects & SM_DO(rollout, ROLLOUT_TRY_AGAIN))
+        change.type = CHANGE_ROLLOUT_RETRIED;
+    else
+        return;
+    fleet_publish(fleet, &change);
+}
+
+/* The most records that following a row may touch, each counted once; the rollback reserves for
+ * itself. */
+static size_t touches_of(const struct rollout *r, const struct sm_row *row)
+{
+    const struct tally *t = rollout_tally(r);
+    size_t touches = 4;
+    if (row->then & SM_DO(rollout, ROLLOUT_PICK)) {
+        uint32_t slots = free_slots(r);
+        touches += slots < t->pending_online ? slots : t->pending_online;
+    }
+    if (row->to != SM_STAY && row->on != ROLLOUT_START)
+        touches += t->in_progress;
+    if (row->then & (SM_DO(rollout, ROLLOUT_ACKNOWLEDGE) | SM_DO(rollout, ROLLOUT_TRY_AGAIN) |
+                     SM_DO(rollout, ROLLOUT_WITHDRAW) | SM_DO(rollout, ROLLOUT_RESTORE)))
+        touches += t->failed;
+    return touches;
+}
+
+bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event event,
+                  const struct rollout_order *order, struct err *err)
+{
+    struct rollout_view view = { .fleet = fleet, .r = r, .order = order };
+    const struct sm_row *row = sm_pick(&rollout_machine, r->state, event, holds, &view);
+    if (!row)
+        return err_set(err, ERR_REFUSED, "%s is not possible while the rollout is %s",
+                       rollout_machine.events.list[event].word,
+                       rollout_machine.states.list[r->state].word);
+    if (row->to == SM_STAY && row->then == 0)
+        return true;
+    struct rollout_order breached = { .cause = breach(fleet, r) };
+    struct rollback_plan plan = { .source = r };
+    if (!fleet_reserve(fleet, touches_of(r, row), err))
+        return false;
+    if (row->then & SM_DO(rollout, ROLLOUT_RESTORE)) {
+        if (!rollback_prepare_automatic(fleet, r, &plan, err))
+            return false;
+        breached.rollback = plan.created ? &plan : NULL;
+    }
+    if (event == ROLLOUT_EVALUATE)
+        order = &breached;
+
+    enum rollout_state was = r->state;
+    fleet_touch_rollout(fleet, r);
+    r->state = sm_target(row, r->state);
+    r->generation++;
+    bool is_end = !rollout_is_live(r);
+    if (is_end)
+        note_end(fleet, r, order ? order->cause : ROLLOUT_CAUSE_NONE);
+    if (row->then & SM_DO(rollout, ROLLOUT_RESTORE))
+        r->has_no_target = !plan.created;
+    publish_move(fleet, r, was, row->then, order ? order->reason : TEXT_NONE);
+    carry_out(fleet, r, row->then, event);
+    if (is_end && r->has_no_target)
+        withdraw(fleet, r); /* RB10: statuses stay as evidence, unfinished wishes do not */
+    if (is_end)
+        end(fleet, r, order);
+    return true;
+}
+
+/* ---- evaluation ------------------------------------------------------------------------------------------ */
+
+#define EVALUATIONS_MAX 8u /* arming, accepting, picking and ending follow each other at most once */
+
+bool progress_evaluate(struct fleet *fleet, struct rollout *r, struct err *err)
+{
+    for (unsigned i = 0; rollout_is_live(r) && i < EVALUATIONS_MAX; i++) {
+        if (!rollout_would_move(fleet, r, ROLLOUT_EVALUATE))
+            break;
+        if (!rollout_step(fleet, r, ROLLOUT_EVALUATE, NULL, err))
+            return false;
+    }
+    if (r->live)
+        waiting_note(fleet, r);
+    return true;
+}
+
+void progress_concern(struct fleet *fleet, struct rollout *before, struct rollout *after)
+{
+    if (fleet->settings.is_manual)
+        return;
+    if (before && rollout_is_live(before))
+        progress_evaluate(fleet, before, NULL);
+    if (after && after != before && rollout_is_live(after))
+        progress_evaluate(fleet, after, NULL);
+}
+
+int64_t progress_due(const struct rollout *r)
+{
+    int64_t due = TIMERS_NEVER;
+    if (r->state != ROLLOUT_RUNNING)
+        return due;
+    if (r->leftover_at != 0)
+        due = r->leftover_at;
+    int64_t deadline = r->config.progress_deadline_ms;
+    if (deadline > 0 && rollout_tally(r)->in_progress > 0 && r->progressed_at + deadline < due)
+        due = r->progressed_at + deadline;
+    return due;
+}
