@@ -112,7 +112,7 @@ static enum store_result commit_with_fault(struct store *s, enum store_memory_fa
     case STORE_MEMORY_TORN: return leave_unknown(s, batch->ops, batch->count / 2, err);
     case STORE_MEMORY_LIE: return lie(s, batch, err);
     }
-    assert(!"a fault of the list");
+    assert(0 && "a fault of the list");
     return STORE_UNKNOWN;
 }
 
