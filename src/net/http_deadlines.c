@@ -47,16 +47,22 @@ void http_wheel_remove(struct http_connection *connection)
         connection->next->previous = connection->previous;
 }
 
-/* libmicrohttpd does not look at suspended connections, so we do. */
+/* Whether the client has closed its side, or the connection broke. */
 static bool client_left(const struct http_connection *connection)
 {
     struct pollfd look = { .fd = connection->fd, .events = POLLRDHUP };
     return poll(&look, 1, 0) == 1;
 }
 
+/* Suspended: libmicrohttpd does not look at it. */
 static bool is_waiting(const struct http_connection *connection)
 {
     return connection->exchange && connection->exchange->suspended;
+}
+
+static bool is_reading(const struct http_connection *connection)
+{
+    return !connection->exchange || connection->exchange->phase == HTTP_READING;
 }
 
 /* Returns when to look again. */
@@ -69,6 +75,8 @@ static int64_t look_at(struct http_connection *connection)
             http_client_left(connection->exchange);
         return now_ms;
     }
+    if (is_reading(connection) && client_left(connection))
+        shutdown(connection->fd, SHUT_RD); /* wakes libmicrohttpd; what came before is still read */
     if (connection->deadline_ms > now_ms)
         return connection->deadline_ms;
     server->stats.connections_expired++;

@@ -396,7 +396,7 @@ struct text http_field(const struct http_exchange *x, const char *name)
     if (!x->connection || MHD_lookup_connection_value_n(x->connection->mhd, MHD_HEADER_KIND, name,
                                                         strlen(name), &value, &size) != MHD_YES)
         return TEXT_NONE;
-    return (struct text){ value, size };
+    return text_trim((struct text){ value, size });
 }
 
 const char *http_client_host(const struct http_exchange *x, char space[static HTTP_HOST_SIZE])

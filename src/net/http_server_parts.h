@@ -14,9 +14,10 @@
 #include <microhttpd.h>
 #include <uv.h>
 
-/* The wheel of deadlines: one list per tick, so a deadline in the next two minutes is found at its
- * tick; later ones are looked at once per turn. */
-#define WHEEL_SLOTS 128
+/* The wheel of deadlines: one list per tick. Every connection is looked at once a turn, which also
+ * finds clients that said their last byte together with the end of their side: libmicrohttpd, which
+ * stops reading at a short read, does not see that end. */
+#define WHEEL_SLOTS 8
 #define NEVER       INT64_MAX
 
 struct http_connection {
