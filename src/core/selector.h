@@ -24,8 +24,8 @@ enum selector_op {
 struct requirement {
     struct text key;
     enum selector_op op;
-    struct text *values; /* sorted, no duplicates; none for HAS and HAS_NOT */
-    size_t value_count;
+    struct text *values; /* sorted, no duplicates */
+    size_t value_count;  /* 0 for HAS and HAS_NOT, else at least 1 */
 };
 
 /* Sorted and without duplicates: the canonical form. No requirement selects everything. */
@@ -41,6 +41,9 @@ struct selector {
  * ERR_INVALID. */
 bool selector_parse(struct text text, const struct label_change *labels, size_t label_count,
                     struct arena *arena, struct selector *ret, struct err *err);
+/* Sorts the requirements and their values and drops what is there twice. selector_parse has done
+ * it; this is for selectors that are made by hand, whose arrays it changes. */
+void selector_canonicalise(struct selector *selector);
 /* The canonical text, at most LIMIT_SELECTOR bytes for what selector_parse accepted; "" selects
  * everything. Parsing it again gives the same selector. */
 void selector_print(const struct selector *selector, struct buffer *out);

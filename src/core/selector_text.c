@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * selector_text.c - reading and printing selectors. See selector.h; selector.c is about their
- * meaning. The scanner cuts the text into tokens, the parser reads requirements from them with one
- * token of lookahead, and canonicalise() then sorts what it read. No position but the first of a
- * requirement takes a key and only the one after it takes "in" or "notin", so these words need no
- * quotes. */
+ * selector_text.c - reading and printing selectors. See selector.h; selector.c does the rest.
+ * One token of lookahead is enough: a requirement begins with its key, and only what follows a key
+ * can be "in" or "notin", so keys and values may be these words. */
 #include "core/selector.h"
 
 #include "base/limits.h"
@@ -152,17 +150,17 @@ static bool scan(struct parser *p)
     }
 }
 
-/* The parser. */
-
-/* What a quoted token stands for. */
-static bool unquote(struct parser *p, struct text written, struct text *ret)
+/* What a word stands for: without its quotes and the backslashes that go with them. */
+static bool copy_token(struct parser *p, const struct token *token, struct text *ret)
 {
+    const struct text written = token->text;
+    const size_t quote = token->kind == TOKEN_QUOTED;
     char *data = arena_take(p->arena, written.size);
     if (!data)
         return out_of_memory(p->err);
     size_t size = 0;
-    for (size_t i = 1; i + 1 < written.size; i++) {
-        if (written.data[i] == '\\')
+    for (size_t i = quote; i + quote < written.size; i++) {
+        if (quote && written.data[i] == '\\')
             i++;
         data[size++] = written.data[i];
     }
@@ -178,12 +176,8 @@ static bool parse_word(struct parser *p, const char *allowed,
     struct text word;
     if (token.kind != TOKEN_BARE && token.kind != TOKEN_QUOTED)
         return unexpected_next(p, allowed);
-    if (token.kind == TOKEN_QUOTED) {
-        if (!unquote(p, token.text, &word))
-            return false;
-    } else if (!arena_copy(p->arena, token.text, &word)) {
-        return out_of_memory(p->err);
-    }
+    if (!copy_token(p, &token, &word))
+        return false;
     if (!check(word, p->err)) {
         err_prefix(p->err, "selector, byte %zu", token.at);
         return false;
@@ -192,12 +186,17 @@ static bool parse_word(struct parser *p, const char *allowed,
     return scan(p);
 }
 
+static bool has_room(const struct parser *p, size_t count, size_t most, const char *what)
+{
+    return count < most ||
+           err_set(p->err, ERR_INVALID, "the selector has more than %zu %s, the most allowed", most,
+                   what);
+}
+
 static bool begin_requirement(struct parser *p, struct requirement **ret)
 {
-    if (p->count == LIMIT_SELECTOR_REQUIREMENTS)
-        return err_set(p->err, ERR_INVALID,
-                       "the selector has more than %d requirements, the most allowed",
-                       LIMIT_SELECTOR_REQUIREMENTS);
+    if (!has_room(p, p->count, LIMIT_SELECTOR_REQUIREMENTS, "requirements"))
+        return false;
     *ret = &p->list[p->count++];
     **ret = (struct requirement){ .values = &p->values[p->value_count] };
     return true;
@@ -205,10 +204,8 @@ static bool begin_requirement(struct parser *p, struct requirement **ret)
 
 static bool add_value(struct parser *p, struct requirement *requirement, struct text value)
 {
-    if (p->value_count == LIMIT_SELECTOR_VALUES)
-        return err_set(p->err, ERR_INVALID,
-                       "the selector has more than %d values, the most allowed",
-                       LIMIT_SELECTOR_VALUES);
+    if (!has_room(p, p->value_count, LIMIT_SELECTOR_VALUES, "values"))
+        return false;
     p->values[p->value_count++] = value;
     requirement->value_count++;
     return true;
@@ -242,15 +239,15 @@ static bool parse_condition(struct parser *p, struct requirement *requirement)
     switch (token.kind) {
     case TOKEN_END:
     case TOKEN_COMMA: requirement->op = SELECTOR_HAS; return true;
-    case TOKEN_EQUAL: requirement->op = SELECTOR_IN; return scan(p) && parse_value(p, requirement);
+    case TOKEN_EQUAL:
     case TOKEN_NOT_EQUAL:
-        requirement->op = SELECTOR_NOT_IN;
+        requirement->op = token.kind == TOKEN_EQUAL ? SELECTOR_IN : SELECTOR_NOT_IN;
         return scan(p) && parse_value(p, requirement);
     default: break;
     }
-    bool is_in = token.kind == TOKEN_BARE && text_equal(token.text, TEXT("in"));
-    bool is_not_in = token.kind == TOKEN_BARE && text_equal(token.text, TEXT("notin"));
-    if (!is_in && !is_not_in)
+    /* A quoted "in" is no operator: its text has the quotes. */
+    bool is_in = text_equal(token.text, TEXT("in"));
+    if (!is_in && !text_equal(token.text, TEXT("notin")))
         return unexpected_next(p, "=, ==, !=, in, notin, \",\" or the end");
     requirement->op = is_in ? SELECTOR_IN : SELECTOR_NOT_IN;
     return scan(p) && parse_values(p, requirement);
@@ -259,32 +256,28 @@ static bool parse_condition(struct parser *p, struct requirement *requirement)
 static bool parse_requirement(struct parser *p)
 {
     struct requirement *requirement;
-    if (p->next.kind != TOKEN_BANG) {
-        return begin_requirement(p, &requirement) &&
-               parse_word(p, "a key, or ! and a key", labels_check_key, &requirement->key) &&
-               parse_condition(p, requirement);
-    }
-    if (!begin_requirement(p, &requirement) || !scan(p))
+    if (!begin_requirement(p, &requirement))
         return false;
+    if (p->next.kind != TOKEN_BANG)
+        return parse_word(p, "a key, or ! and a key", labels_check_key, &requirement->key) &&
+               parse_condition(p, requirement);
     requirement->op = SELECTOR_HAS_NOT;
-    return parse_word(p, "a key", labels_check_key, &requirement->key);
+    return scan(p) && parse_word(p, "a key", labels_check_key, &requirement->key);
 }
 
 static bool parse_text(struct parser *p)
 {
     if (!scan(p))
         return false;
-    if (p->next.kind == TOKEN_END)
-        return true;
-    while (parse_requirement(p)) {
-        if (p->next.kind == TOKEN_END)
-            return true;
-        if (p->next.kind != TOKEN_COMMA)
-            return unexpected_next(p, "\",\" or the end");
-        if (!scan(p))
+    bool more = p->next.kind != TOKEN_END;
+    while (more) {
+        if (!parse_requirement(p))
+            return false;
+        more = p->next.kind == TOKEN_COMMA;
+        if (more && !scan(p))
             return false;
     }
-    return false;
+    return p->next.kind == TOKEN_END || unexpected_next(p, "\",\" or the end");
 }
 
 /* Texts of a selector can be printed and read again, so they have no control characters. */
@@ -292,11 +285,9 @@ static bool copy_word(struct parser *p, struct text word, const char *what, stru
 {
     if (!text_is_utf8(word) || !text_is_printable(word)) {
         char space[ERR_EXCERPT_SIZE];
-        return err_set(
-            p->err, ERR_INVALID,
-            "the label %s \"%s\" cannot be selected by: allowed is text in UTF-8 without "
-            "control characters",
-            what, err_excerpt(word, space));
+        return err_set(p->err, ERR_INVALID,
+                       "the label %s \"%s\" is not UTF-8 without control characters", what,
+                       err_excerpt(word, space));
     }
     return arena_copy(p->arena, word, ret) || out_of_memory(p->err);
 }
@@ -320,59 +311,14 @@ static bool add_label(struct parser *p, const struct label_change *label)
  * first of the text, and every value but the first of a requirement, comes after a comma. */
 static bool take_room(struct parser *p, size_t label_count)
 {
-    size_t most = 1;
+    size_t most = 1 + label_count;
     for (size_t i = 0; i < p->text.size; i++)
         most += p->text.data[i] == ',';
-    most += label_count < LIMIT_SELECTOR_VALUES ? label_count : LIMIT_SELECTOR_VALUES;
     size_t requirements = most < LIMIT_SELECTOR_REQUIREMENTS ? most : LIMIT_SELECTOR_REQUIREMENTS;
     size_t values = most < LIMIT_SELECTOR_VALUES ? most : LIMIT_SELECTOR_VALUES;
     p->list = arena_take_array(p->arena, requirements, sizeof *p->list);
     p->values = arena_take_array(p->arena, values, sizeof *p->values);
     return (p->list && p->values) || out_of_memory(p->err);
-}
-
-/* The canonical form. Both sorts are by insertion: the limits keep the lists short. */
-
-static void sort_values(struct requirement *requirement)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < requirement->value_count; i++) {
-        struct text value = requirement->values[i];
-        size_t place = kept;
-        int order = -1;
-        while (place > 0 && (order = text_compare(requirement->values[place - 1], value)) > 0)
-            place--;
-        if (place > 0 && order == 0)
-            continue;
-        memmove(&requirement->values[place + 1], &requirement->values[place],
-                (kept - place) * sizeof value);
-        requirement->values[place] = value;
-        kept++;
-    }
-    requirement->value_count = kept;
-    if (kept == 0)
-        requirement->values = NULL;
-}
-
-static void canonicalise(struct selector *selector)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < selector->count; i++) {
-        sort_values(&selector->list[i]);
-        struct requirement requirement = selector->list[i];
-        size_t place = kept;
-        int order = -1;
-        while (place > 0 &&
-               (order = requirement_compare(&selector->list[place - 1], &requirement)) > 0)
-            place--;
-        if (place > 0 && order == 0)
-            continue;
-        memmove(&selector->list[place + 1], &selector->list[place],
-                (kept - place) * sizeof requirement);
-        selector->list[place] = requirement;
-        kept++;
-    }
-    selector->count = kept;
 }
 
 /* Printing. */
@@ -419,7 +365,7 @@ static void put_requirement(struct sink *sink, const struct requirement *require
     if (requirement->op == SELECTOR_HAS_NOT)
         put(sink, TEXT("!"));
     put_word(sink, requirement->key);
-    if (requirement->op == SELECTOR_HAS || requirement->op == SELECTOR_HAS_NOT)
+    if (requirement->value_count == 0)
         return;
     if (requirement->value_count == 1) {
         put(sink, is_in ? TEXT("=") : TEXT("!="));
@@ -466,7 +412,7 @@ bool selector_parse(struct text text, const struct label_change *labels, size_t 
         if (!add_label(&p, &labels[i]))
             return false;
     struct selector selector = { p.list, p.count };
-    canonicalise(&selector);
+    selector_canonicalise(&selector);
     if (!check_size(put_selector(&selector, NULL), "selector in its canonical form", err))
         return false;
     *ret = selector;

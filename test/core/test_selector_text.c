@@ -337,11 +337,9 @@ static void test_labels_that_cannot_be_a_selector_are_refused(void **state)
     assert_label_refused(&f, (struct label_change){ TEXT("k"), TEXT_NONE, true },
                          "the label \"k\" has no value to be selected by");
     assert_label_refused(&f, (struct label_change){ TEXT("k\n"), TEXT("v"), false },
-                         "the label key \"k\\x0a\" cannot be selected by: allowed is text in UTF-8 "
-                         "without control characters");
+                         "the label key \"k\\x0a\" is not UTF-8 without control characters");
     assert_label_refused(&f, (struct label_change){ TEXT("k"), TEXT("\xff"), false },
-                         "the label value \"\\xff\" cannot be selected by: allowed is text in "
-                         "UTF-8 without control characters");
+                         "the label value \"\\xff\" is not UTF-8 without control characters");
     end(&f);
 }
 
