@@ -95,6 +95,12 @@ static void answer_evil(struct http_exchange *x)
     http_answer(x, &(struct http_answer){ .status = 200, .headers = &evil, .header_count = 1 });
 }
 
+static void answer_busy(struct http_exchange *x)
+{
+    static const struct http_header later = { "Retry-After", "7" };
+    http_answer(x, &(struct http_answer){ .status = 503, .headers = &later, .header_count = 1 });
+}
+
 static void handle(void *ctx, struct http_exchange *x, const struct http_request *request)
 {
     struct site *site = ctx;
@@ -113,6 +119,8 @@ static void handle(void *ctx, struct http_exchange *x, const struct http_request
         http_answer_error(x, 404, ERR_NOT_FOUND, "no such thing");
     else if (text_equal(path, TEXT("/evil")))
         answer_evil(x);
+    else if (text_equal(path, TEXT("/busy")))
+        answer_busy(x);
     else if (text_equal(path, TEXT("/stream")))
         start_stream(site, x);
     else if (text_equal(path, TEXT("/pull")) || text_equal(path, TEXT("/broken")))

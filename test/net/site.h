@@ -25,6 +25,7 @@
  *  GET  /abandon  closed without answer
  *  GET  /error    404 as the server renders errors
  *  GET  /evil     a header with a line end in it
+ *  GET  /busy     503 with Retry-After: 7
  *  GET  /stream   a stream the test feeds
  *  GET  /pull     SITE_PULL_BYTES bytes, slice by slice
  *  GET  /broken   a pull that fails after its first slice */
