@@ -32,7 +32,7 @@ enum store_result {
 };
 
 /* Called for every pair, in order of keys (bytewise). Views are borrowed for the time of the call.
- * False stops the walk; the visitor keeps its own reason. */
+ * False stops the walk; the visitor keeps its own reason. It must not call the store. */
 typedef bool store_visit_fn(void *ctx, struct text key, struct text value);
 
 struct store_stats {
@@ -59,11 +59,15 @@ struct store_port {
     enum store_result (*commit)(struct store *self, const struct store_batch *batch,
                                 struct err *err);
 
-    /* Housekeeping between commits, at most about `budget_ms` of it. Returns true when there is more
-     * to do. A failure in it shows up as the result of the next commit, never as a lost batch. */
+    /* Housekeeping between commits, at most about `budget_ms` of it (a row or a flush is not cut in
+     * two). Returns true when there is more to do now: call again before going idle. On false call
+     * again after some 500 ms, or sooner: the store knows what is due.
+     * A failure in it shows up as the result of the next commit, never as a lost batch. */
     bool (*tend)(struct store *self, unsigned budget_ms);
 
-    /* Copies the whole store, consistent and while it is in use, to a new file. */
+    /* Copies the whole store, consistent and while it is in use, to a new file (0600). ERR_REFUSED:
+     * the file exists; ERR_NOT_SUPPORTED: this store has no files. A failure leaves no file and does
+     * not harm the store, unless it found damage. */
     bool (*backup)(struct store *self, const char *path, struct err *err);
 
     struct store_stats (*stats)(struct store *self);

@@ -433,6 +433,11 @@ bool disk_has_failed(void)
     return disk.has_failed;
 }
 
+uint64_t disk_operations(void)
+{
+    return disk.operations;
+}
+
 void disk_cut(void)
 {
     disk.is_off = true;

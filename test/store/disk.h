@@ -31,6 +31,8 @@ void disk_restart(void);
 void disk_add_room(void);
 /* Whether the planned operation came. */
 bool disk_has_failed(void);
+/* How many writes, truncations, flushes and deletions were done. */
+uint64_t disk_operations(void);
 /* The power goes now. */
 void disk_cut(void);
 /* From now on flushes do nothing but say that they did. */
