@@ -23,6 +23,8 @@ struct http_client {
     uv_loop_t *uv;
     CURLM *multi;
     uv_timer_t timer;
+    uv_idle_t soon;   /* for a wait of 0 ms: as a timer it would come before every socket */
+    unsigned handles; /* timer and soon, not closed yet */
     struct http_client_options options;
     struct http_url server;
     struct transfer *live, *idle;
@@ -137,15 +139,22 @@ static void on_time(uv_timer_t *timer)
     act(timer->data, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void on_soon(uv_idle_t *idle)
+{
+    uv_idle_stop(idle);
+    act(idle->data, CURL_SOCKET_TIMEOUT, 0);
+}
+
 static int on_curl_timer(CURLM *multi, long wait_ms, void *ctx)
 {
     (void)multi;
     struct http_client *client = ctx;
     if (client->closing)
         return 0;
-    if (wait_ms < 0)
-        uv_timer_stop(&client->timer);
-    else
+    uv_timer_stop(&client->timer);
+    if (wait_ms == 0)
+        uv_idle_start(&client->soon, on_soon);
+    else if (wait_ms > 0)
         uv_timer_start(&client->timer, on_time, (uint64_t)wait_ms, 0);
     return 0;
 }
@@ -271,14 +280,19 @@ bool http_client_open(struct loop *loop, struct text server_url,
         return err_set(err, ERR_MEMORY, "no memory for the HTTP client");
     }
     uv_timer_init(client->uv, &client->timer);
-    client->timer.data = client;
+    uv_idle_init(client->uv, &client->soon);
+    client->timer.data = client->soon.data = client;
+    client->handles = 2;
     *ret = client;
     return true;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct http_client *client = handle->data;
+    client->handles--;
+    if (client->handles == 0)
+        free(client);
 }
 
 static void call_off(struct transfer *t)
@@ -306,6 +320,7 @@ void http_client_close(struct http_client *client)
     }
     curl_multi_cleanup(client->multi); /* ends the watches by on_curl_socket() */
     uv_close((uv_handle_t *)&client->timer, on_closed);
+    uv_close((uv_handle_t *)&client->soon, on_closed);
 }
 
 struct caller_port http_client_port(struct http_client *client)

@@ -144,7 +144,7 @@ void http_client_left(struct http_exchange *x)
 struct head {
     struct http_exchange *x;
     unsigned fields, hosts, lengths, encodings;
-    bool expects;
+    bool expects, malformed;
     struct text length, encoding;
 };
 
@@ -163,15 +163,28 @@ static void see_field(struct head *head, struct text name, struct text value)
     }
 }
 
+/* libmicrohttpd takes "Content-Length : 3" for a field of another name, and a lone CR as it is. */
+static bool is_sound(struct text name, struct text value)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        if ((unsigned char)name.data[i] <= ' ')
+            return false;
+    }
+    return name.size > 0 && text_find(value, '\r') == value.size;
+}
+
 static enum MHD_Result on_field(void *ctx, enum MHD_ValueKind kind, const char *name,
                                 size_t name_size, const char *value, size_t value_size)
 {
     (void)kind;
     struct head *head = ctx;
+    struct text name_text = { name, name_size }, value_text = { value, value_size };
     head->fields++;
+    if (!is_sound(name_text, value_text))
+        head->malformed = true;
     /* The sizes of the four names that matter: most fields cost no comparison. */
     if (name_size == 4 || name_size == 6 || name_size == 14 || name_size == 17)
-        see_field(head, (struct text){ name, name_size }, (struct text){ value, value_size });
+        see_field(head, name_text, value_text);
     return MHD_YES;
 }
 
@@ -185,7 +198,9 @@ static void refuse(struct http_exchange *x, int status, enum err_code code, cons
 static void check_framing(struct http_exchange *x, const struct head *head, const char *version)
 {
     bool is_1_0 = strcmp(version, "HTTP/1.0") == 0;
-    if (head->hosts > 1)
+    if (head->malformed)
+        refuse(x, 400, ERR_INVALID, "a header field has a blank in its name or a lone CR");
+    else if (head->hosts > 1)
         refuse(x, 400, ERR_INVALID, "more than one Host field");
     else if (head->lengths > 1)
         refuse(x, 400, ERR_INVALID, "more than one Content-Length field");
@@ -206,8 +221,11 @@ static void check_size(struct http_exchange *x, const struct head *head)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(x->connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    struct text url = buffer_text(&x->url);
     if (x->url.failed)
         refuse(x, 414, ERR_URI_TOO_LONG, "the URL may have 8192 bytes");
+    else if (x->url.size == 0 || !text_is_printable(url) || text_find(url, ' ') < url.size)
+        refuse(x, 400, ERR_INVALID, "the URL has a blank or a control character");
     else if (head->fields > LIMIT_HEADER_FIELDS)
         refuse(x, 431, ERR_HEADERS_TOO_LARGE, "a request may have 64 header fields");
     else if (info && info->header_size > LIMIT_HEAD)
@@ -322,19 +340,30 @@ static enum MHD_Result hand_over(struct http_exchange *x)
     return MHD_YES;
 }
 
+/* The URL may come with scheme and host in front (RFC 9112, section 3.2.2). */
+static struct text without_origin(struct text url)
+{
+    if (!text_starts_with(url, TEXT("http://")) && !text_starts_with(url, TEXT("https://")))
+        return url;
+    struct text rest = text_skip(url, text_find(url, '/') + 2);
+    rest = text_skip(rest, text_find(rest, '/'));
+    return rest.size > 0 ? rest : TEXT("/");
+}
+
 void *http_on_url(void *ctx, const char *url, struct MHD_Connection *mhd)
 {
     struct http_server *server = ctx;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct http_connection *connection = info->socket_context;
+    server->callbacks++;
     struct http_exchange *x = new_exchange(server);
     if (!x)
         return NULL; /* http_on_request() closes */
     x->connection = connection;
     connection->exchange = x;
     connection->deadline_ms = http_now_ms(server) + server->options.head_ms;
-    buffer_add(&x->url, text_from(url));
+    buffer_add(&x->url, without_origin(text_from(url)));
     return x;
 }
 
@@ -342,10 +371,11 @@ enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const cha
                                 const char *method, const char *version, const char *data,
                                 size_t *size, void **state)
 {
-    (void)ctx;
     (void)mhd;
     (void)url;
+    struct http_server *server = ctx;
     struct http_exchange *x = *state;
+    server->callbacks++;
     if (!x || x->cut)
         return MHD_NO;
     if (!x->head_seen)
@@ -360,15 +390,15 @@ enum MHD_Result http_on_request(void *ctx, struct MHD_Connection *mhd, const cha
 void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **state,
                        enum MHD_RequestTerminationCode code)
 {
-    (void)ctx;
     (void)mhd;
     (void)code;
+    struct http_server *server = ctx;
     struct http_exchange *x = *state;
+    server->callbacks++;
     if (!x)
         return;
     *state = NULL;
     struct http_connection *connection = x->connection;
-    struct http_server *server = x->server;
     connection->exchange = NULL;
     connection->deadline_ms = http_now_ms(server) + server->options.idle_ms;
     x->connection = NULL;

@@ -6,7 +6,8 @@
 
 #include <assert.h>
 
-#define RUNS_PER_CALL 4 /* then other descriptors have their turn */
+#define RUNS_PER_CALL  4 /* then other descriptors have their turn */
+#define STUCK_PAUSE_MS 5
 
 static void set_default(unsigned *value, unsigned fallback)
 {
@@ -34,20 +35,38 @@ static size_t keep_escaped(void *ctx, struct MHD_Connection *mhd, char *text)
     return strlen(text);
 }
 
-static void on_again(uv_timer_t *timer)
+static void on_again(uv_idle_t *idle)
+{
+    uv_idle_stop(idle);
+    http_run(idle->data);
+}
+
+static void on_later(uv_timer_t *timer)
 {
     http_run(timer->data);
 }
 
+/* Not by a timer of 0 ms: one that is started again in its callback runs before anything else. */
 void http_run_soon(struct http_tier *tier)
 {
-    if (tier->server->tiers_open > 0 && !uv_is_active((uv_handle_t *)&tier->again))
-        uv_timer_start(&tier->again, on_again, 0, 0);
+    if (tier->server->tiers_open > 0)
+        uv_idle_start(&tier->again, on_again);
+}
+
+/* libmicrohttpd wants to be run again. A connection whose memory is full of what is not a whole
+ * item yet (a chunk extension without end) makes it say so until its deadline, for nothing. */
+static void run_again(struct http_tier *tier, bool got_somewhere)
+{
+    if (got_somewhere)
+        http_run_soon(tier);
+    else if (tier->server->tiers_open > 0)
+        uv_timer_start(&tier->later, on_later, STUCK_PAUSE_MS, 0);
 }
 
 void http_run(struct http_tier *tier)
 {
     struct http_server *server = tier->server;
+    uint64_t callbacks = server->callbacks;
     MHD_UNSIGNED_LONG_LONG wait_ms = 0;
     for (int i = 0; i < RUNS_PER_CALL && wait_ms == 0; i++) {
         MHD_run(tier->daemon);
@@ -55,7 +74,7 @@ void http_run(struct http_tier *tier)
             wait_ms = 1; /* nothing to do without a socket */
     }
     if (wait_ms == 0)
-        http_run_soon(tier);
+        run_again(tier, server->callbacks != callbacks);
     http_finish_close(server);
 }
 
@@ -93,9 +112,10 @@ static bool open_tier(struct http_server *server, size_t memory, struct err *err
         MHD_stop_daemon(tier->daemon);
         return err_set(err, ERR_IO, "cannot watch the HTTP server: %s", uv_strerror(failure));
     }
-    uv_timer_init(server->uv, &tier->again);
-    tier->poll.data = tier->again.data = tier;
-    server->handles += 2;
+    uv_idle_init(server->uv, &tier->again);
+    uv_timer_init(server->uv, &tier->later);
+    tier->poll.data = tier->again.data = tier->later.data = tier;
+    server->handles += 3;
     uv_poll_start(&tier->poll, UV_READABLE, on_events);
     server->tiers_open++;
     return true;
@@ -114,6 +134,7 @@ static void close_tiers(struct http_server *server)
         struct http_tier *tier = &server->tiers[i];
         uv_close((uv_handle_t *)&tier->poll, on_tier_handle_closed);
         uv_close((uv_handle_t *)&tier->again, on_tier_handle_closed);
+        uv_close((uv_handle_t *)&tier->later, on_tier_handle_closed);
         MHD_stop_daemon(tier->daemon);
     }
     server->tiers_open = 0;

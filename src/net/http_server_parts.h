@@ -76,7 +76,8 @@ struct http_tier {
     struct http_server *server;
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
-    uv_timer_t again; /* libmicrohttpd has more to do without waiting for a socket */
+    uv_idle_t again;  /* libmicrohttpd has more to do without waiting for a socket */
+    uv_timer_t later; /* it says so, but gets nowhere */
 };
 
 enum { TIER_SMALL, TIER_LARGE, TIER_COUNT };
@@ -87,6 +88,7 @@ struct http_server {
     struct http_server_options options;
     struct http_server_stats stats;
 
+    uint64_t callbacks; /* by libmicrohttpd, so far: whether it gets anywhere */
     struct http_tier tiers[TIER_COUNT];
     unsigned tiers_open;
 

@@ -33,6 +33,7 @@ static ssize_t read_out(void *ctx, uint64_t position, char *space, size_t max)
 {
     (void)position;
     struct http_exchange *x = ctx;
+    x->server->callbacks++;
     if (waiting(x) == 0 && !x->ended && !x->cut && x->pull && !pull_slice(x))
         x->cut = true;
     if (x->cut)

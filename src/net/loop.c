@@ -320,7 +320,8 @@ static bool port_after(void *self, int64_t delay_ms, wake_fn *wake, void *ctx)
     if (!handle)
         return false;
     link_handle(loop, handle);
-    uv_timer_start(&handle->uv.timer, on_wait_over, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+    /* A wait of 0 ms that is asked for from inside another would keep libuv in its timers. */
+    uv_timer_start(&handle->uv.timer, on_wait_over, delay_ms > 1 ? (uint64_t)delay_ms : 1, 0);
     return true;
 }
 

@@ -51,7 +51,7 @@ struct loop_waker *loop_waker_new(struct loop *loop, loop_fn *fn, void *ctx, str
 void loop_waker_wake(struct loop_waker *waker); /* thread-safe, also from signal handlers */
 void loop_waker_free(struct loop_waker *waker); /* NULL is allowed */
 
-/* One-shot waits on this loop. now_ms is that of loop_clock_port(). */
+/* One-shot waits on this loop, of at least 1 ms. now_ms is that of loop_clock_port(). */
 struct timer_port loop_timer_port(struct loop *loop);
 /* Steady wall clock, see steady_clock.h. */
 struct clock_port loop_clock_port(struct loop *loop);

@@ -611,6 +611,12 @@ static const char *const malformed[] = {
     GET "\r\n",
     GET "Host: a\r\nHost: b\r\n\r\n",
     GET "Host: a\r\nno colon here\r\n\r\n",
+    GET "Host : a\r\n\r\n",
+    GET "Host: a\r\nX Y: a\r\n\r\n",
+    GET "Host: a\r\nX: a\rb\r\n\r\n",
+    "GET /hel lo HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /hel\x01lo HTTP/1.1\r\nHost: a\r\n\r\n",
+    POST "Content-Length : 3\r\n\r\nabc",
     POST "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
     POST "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
     POST "Content-Length: -1\r\n\r\n",
@@ -653,6 +659,44 @@ static void test_what_is_no_sound_http_is_refused_and_closed(void **state)
         close(fd);
         buffer_release(&heard);
     }
+}
+
+static void test_a_chunk_extension_without_end_costs_no_time_and_delays_nobody(void **state)
+{
+    struct site *site = *state;
+    struct buffer heard = heard_nothing(), out = heard_nothing();
+    buffer_printf(&out, POST "Transfer-Encoding: chunked\r\n\r\n3;");
+    for (int i = 0; i < 30000; i++)
+        buffer_add_byte(&out, 'e');
+    int fd = site_dial(site);
+    site_say(fd, buffer_text(&out));
+    site_run(site, 50);
+    clock_t before = clock();
+
+    int64_t end_ms = loop_ticks_ms(site->loop) + 200;
+    while (loop_ticks_ms(site->loop) < end_ms)
+        loop_step(site->loop, true); /* a loop that spins never blocks here */
+    clock_t spent = clock() - before;
+
+    assert_true(spent < CLOCKS_PER_SEC / 20);
+    site_talk(site, "GET /hello HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n", &heard);
+    assert_has(&heard, "hello\n");
+    assert_true(site_is_closed(site, fd));
+    close(fd);
+    buffer_release(&out);
+    buffer_release(&heard);
+}
+
+static void test_a_url_with_its_origin_is_the_path_behind_it(void **state)
+{
+    struct buffer heard = heard_nothing();
+
+    site_talk(*state, "GET http://a:7420/show?x=/ HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n", &heard);
+    site_talk(*state, "GET http://a HTTP/1.1\r\nHost: a\r\n" CLOSE "\r\n", &heard);
+
+    assert_has(&heard, "GET|/show|x=/||127.0.0.1");
+    assert_has(&heard, "hello\n");
+    buffer_release(&heard);
 }
 
 static void test_random_bytes_do_no_harm(void **state)
@@ -919,6 +963,8 @@ int main(void)
         WITH_SITE(test_long_heads_work_up_to_their_limits_and_are_refused_beyond),
         WITH_SITE(test_a_small_connection_takes_a_longer_head_or_says_so),
         WITH_SITE(test_what_is_no_sound_http_is_refused_and_closed),
+        WITH_QUICK(test_a_chunk_extension_without_end_costs_no_time_and_delays_nobody),
+        WITH_SITE(test_a_url_with_its_origin_is_the_path_behind_it),
         WITH_QUICK(test_random_bytes_do_no_harm),
         WITH_QUICK(test_a_client_that_ends_its_side_right_away_is_answered_and_closed),
         WITH_QUICK(test_slow_clients_are_closed),

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -144,6 +145,7 @@ static void test_the_round_ends_after_what_was_ready_and_once_more_at_the_stop(v
     loop_on_round_end(r.loop, note_round, &r);
     timers.after(timers.self, 0, note_a, &r);
     timers.after(timers.self, 0, note_a, &r);
+    usleep(5000);
 
     loop_step(r.loop, false);
 
