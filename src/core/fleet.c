@@ -357,6 +357,8 @@ static bool has_room(struct fleet *fleet, size_t touches)
 
 bool fleet_reserve(struct fleet *fleet, size_t touches, struct err *err)
 {
+    if (fleet->is_frozen)
+        return err_set(err, ERR_STORE, "the store does not accept writes now");
     if (!has_room(fleet, touches))
         return err_set(err, ERR_MEMORY, "no memory to change %zu records", touches);
     return true;
@@ -628,37 +630,44 @@ void fleet_begin(struct fleet *fleet, int64_t now, struct text actor)
     fleet->actor = actor;
 }
 
-size_t fleet_dirty_count(const struct fleet *fleet)
-{
-    size_t count = 0;
-    for (uint32_t i = fleet->undo_count; i > fleet->undo_first; i--, count++)
-        if (fleet->undo[i - 1].round != fleet->round)
-            break;
-    for (uint32_t i = fleet->undo_rollout_count; i > fleet->undo_rollout_first; i--, count++)
-        if (fleet->undo_rollouts[i - 1].round != fleet->round)
-            break;
-    return count;
-}
-
-struct fleet_dirty fleet_dirty_at(const struct fleet *fleet, size_t i)
+static uint32_t first_dirty_instance(const struct fleet *fleet)
 {
     uint32_t first = fleet->undo_count;
     while (first > fleet->undo_first && fleet->undo[first - 1].round == fleet->round)
         first--;
-    if (i < fleet->undo_count - first) {
-        uint32_t slot = fleet->undo[first + i].slot;
-        return (struct fleet_dirty){ .slot = slot, .is_delete = fleet_at(fleet, slot)->is_gone };
-    }
-    i -= fleet->undo_count - first;
-    first = fleet->undo_rollout_count;
+    return first;
+}
+
+static uint32_t first_dirty_rollout(const struct fleet *fleet)
+{
+    uint32_t first = fleet->undo_rollout_count;
     while (first > fleet->undo_rollout_first &&
            fleet->undo_rollouts[first - 1].round == fleet->round)
         first--;
-    assert(i < fleet->undo_rollout_count - first);
-    const struct undo_rollout *entry = &fleet->undo_rollouts[first + i];
-    return (struct fleet_dirty){ .slot = FLEET_NONE,
-                                 .rollout = entry->rollout,
-                                 .is_delete = entry->is_forgotten };
+    return first;
+}
+
+bool fleet_is_dirty(const struct fleet *fleet)
+{
+    return (fleet->undo_count > fleet->undo_first &&
+            fleet->undo[fleet->undo_count - 1].round == fleet->round) ||
+           (fleet->undo_rollout_count > fleet->undo_rollout_first &&
+            fleet->undo_rollouts[fleet->undo_rollout_count - 1].round == fleet->round);
+}
+
+void fleet_each_dirty(const struct fleet *fleet,
+                      void (*visit)(void *ctx, const struct fleet_dirty *dirty), void *ctx)
+{
+    for (uint32_t i = first_dirty_instance(fleet); i < fleet->undo_count; i++) {
+        uint32_t slot = fleet->undo[i].slot;
+        visit(ctx, &(struct fleet_dirty){ .slot = slot, .is_delete = fleet_at(fleet, slot)->is_gone });
+    }
+    for (uint32_t i = first_dirty_rollout(fleet); i < fleet->undo_rollout_count; i++) {
+        const struct undo_rollout *entry = &fleet->undo_rollouts[i];
+        visit(ctx, &(struct fleet_dirty){ .slot = FLEET_NONE,
+                                          .rollout = entry->rollout,
+                                          .is_delete = entry->is_forgotten });
+    }
 }
 
 uint64_t fleet_end_round(struct fleet *fleet)

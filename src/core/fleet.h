@@ -177,7 +177,7 @@ struct fleet {
     int64_t started_at;      /* nobody goes offline for one timeout from here */
     int64_t pruned_at;       /* when old records were last looked for */
     struct text actor;       /* of the present command; borrowed for its time */
-    uint64_t violations;     /* differences found and repaired by fleet_check() */
+    bool is_frozen;          /* the store takes no writes: fleet_reserve() fails with ERR_STORE */
 };
 
 #define FLEET_CHUNK 1024u
@@ -229,7 +229,7 @@ static inline struct text fleet_text(const struct fleet *fleet, uint32_t id)
 /* ---- writing: used by the other files of the core ------------------------------------------------ */
 
 /* Room for `touches` first changes of records and their journal entries, so that the calls below
- * cannot fail. ERR_MEMORY: nothing changed. */
+ * cannot fail. ERR_MEMORY or, while frozen, ERR_STORE: nothing changed. */
 bool fleet_reserve(struct fleet *fleet, size_t touches, struct err *err);
 
 /* To be called before any change of a record; logs what it was. Counts against the reserve. */
@@ -271,14 +271,17 @@ void fleet_wake(struct fleet *fleet, uint32_t slot);
 /* Before each command: the time (ms, never falling) and who acts. Clears the lists of the last. */
 void fleet_begin(struct fleet *fleet, int64_t now, struct text actor);
 
-/* A record that the round changed, in the order of first changes. */
+/* A record that the open round changed. */
 struct fleet_dirty {
     uint32_t slot;           /* FLEET_NONE for a rollout */
     struct rollout *rollout; /* NULL for an instance */
     bool is_delete;
 };
-size_t fleet_dirty_count(const struct fleet *fleet);
-struct fleet_dirty fleet_dirty_at(const struct fleet *fleet, size_t i);
+bool fleet_is_dirty(const struct fleet *fleet);
+/* Visits each once, in the order of first changes: a key deleted and used again comes twice, the
+ * deletion first. */
+void fleet_each_dirty(const struct fleet *fleet,
+                      void (*visit)(void *ctx, const struct fleet_dirty *dirty), void *ctx);
 
 /* Closes the round; what comes next belongs to the following one. Returns the closed one's number. */
 uint64_t fleet_end_round(struct fleet *fleet);

@@ -405,3 +405,17 @@ size_t place_check(struct fleet *fleet, struct err *ret_what)
     check_sums(fleet, &r);
     return r.faults;
 }
+
+size_t place_check_some(struct fleet *fleet, uint32_t *cursor, uint32_t count,
+                        struct err *ret_what)
+{
+    struct recount r = { .what = ret_what };
+    if (*cursor >= fleet->slot_count)
+        *cursor = 0;
+    for (; count > 0 && *cursor < fleet->slot_count; count--, (*cursor)++) {
+        const struct instance *inst = fleet_at(fleet, *cursor);
+        if (inst->texts && !inst->is_gone)
+            check_one(fleet, *cursor, &r);
+    }
+    return r.faults;
+}

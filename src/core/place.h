@@ -45,5 +45,9 @@ void place_rebuild(struct fleet *fleet);
 /* Compares everything derived with a recomputation (I1, I3, I18). Returns the number of differences;
  * the first one is described in `ret_what`. Changes nothing. Costs the whole fleet. */
 size_t place_check(struct fleet *fleet, struct err *ret_what);
+/* The part of it that concerns single instances, for `count` slots from *cursor on, which moves and
+ * starts anew at the end: a check in the background. */
+size_t place_check_some(struct fleet *fleet, uint32_t *cursor, uint32_t count,
+                        struct err *ret_what);
 
 #endif

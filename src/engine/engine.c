@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine.c - rounds: what changed is encoded, committed as one batch, and only then shown. */
+#include "engine/engine_parts.h"
+
+#include "wire/event.h"
+#include "wire/json_write.h"
+#include "wire/record.h"
+
+#include <assert.h>
+
+#define PROBE_EVERY_MS 1000 /* while the store refuses: how often it is asked again */
+#define ALIVE_EVERY_MS 5000 /* while a rollout is live: how old the stored clock may be (K7) */
+#define CHECK_EVERY_MS 1000
+#define CHECK_SLOTS 2000u        /* instances looked at in one check */
+#define CHECK_ALL_BELOW 20000u   /* smaller fleets are recounted whole, every minute */
+#define CHECK_ALL_EVERY_MS 60000
+#define EVENT_SIZE_MAX (64 * 1024)
+
+/* ---- life ------------------------------------------------------------------------------------------ */
+
+static void release(struct engine *e)
+{
+    batch_release(&e->batches[0]);
+    batch_release(&e->batches[1]);
+    buffer_release(&e->scratch);
+    journal_release(&e->journal);
+    fleet_release(&e->fleet);
+    memory_give(&memory_heap, e, sizeof *e);
+}
+
+static struct engine *new_engine(const struct engine_options *options,
+                                 const struct clock_port *clock, const struct log_port *log,
+                                 struct err *err)
+{
+    struct engine *e = memory_take_zeroed(&memory_heap, sizeof *e);
+    if (!e) {
+        err_set(err, ERR_MEMORY, "no memory for an engine");
+        return NULL;
+    }
+    e->options = *options;
+    e->clock = *clock;
+    e->log = *log;
+    batch_init(&e->batches[0], &memory_heap);
+    batch_init(&e->batches[1], &memory_heap);
+    e->open = &e->batches[0];
+    buffer_init(&e->scratch, &memory_heap, EVENT_SIZE_MAX);
+    if (!fleet_init(&e->fleet, &memory_heap, &options->fleet, options->hash_seed, err)) {
+        memory_give(&memory_heap, e, sizeof *e);
+        return NULL;
+    }
+    if (!journal_init(&e->journal, &memory_heap)) {
+        release(e);
+        err_set(err, ERR_MEMORY, "no memory for the journal");
+        return NULL;
+    }
+    return e;
+}
+
+bool engine_new(const struct engine_options *options, const struct store_port *store,
+                const struct clock_port *clock, const struct log_port *log, struct engine **ret,
+                struct err *err)
+{
+    struct engine *e = new_engine(options, clock, log, err);
+    if (!e)
+        return false;
+    if (!engine_load(e, store, err)) {
+        release(e);
+        return false;
+    }
+    e->committer = committer_new(store, options->ring, options->ctx, err);
+    if (!e->committer) {
+        release(e);
+        return false;
+    }
+    *ret = e;
+    return true;
+}
+
+struct fleet *engine_fleet(struct engine *e)
+{
+    return &e->fleet;
+}
+
+const struct journal *engine_journal(const struct engine *e)
+{
+    return &e->journal;
+}
+
+/* ---- commands ---------------------------------------------------------------------------------------- */
+
+void engine_begin(struct engine *e, struct text actor)
+{
+    fleet_begin(&e->fleet, e->clock.now_ms(e->clock.self), actor);
+}
+
+/* One entry goes to the memory of the journal and, with the round, to the store. */
+static void write_entry(struct engine *e, const struct change *change)
+{
+    buffer_clear(&e->scratch);
+    wire_write_event(&e->scratch, &e->fleet, change, e->fleet.now, e->fleet.actor);
+    assert(!e->scratch.failed || e->scratch.size < EVENT_SIZE_MAX / 2);
+    batch_begin(e->open);
+    wire_event_key(&e->open->bytes, change->index);
+    batch_value(e->open);
+    buffer_add(&e->open->bytes, buffer_text(&e->scratch));
+    batch_end(e->open);
+    e->open->failed |= e->scratch.failed;
+    journal_add(&e->journal, change->type, change->rollout, buffer_text(&e->scratch));
+}
+
+void engine_end(struct engine *e)
+{
+    for (uint32_t i = 0; i < e->fleet.change_count; i++)
+        write_entry(e, &e->fleet.changes[i]);
+    e->fleet.actor = TEXT_NONE;
+}
+
+uint64_t engine_round_of(const struct engine *e, const struct instance *inst)
+{
+    return inst->touched_round > e->settled ? inst->touched_round : 0;
+}
+
+uint64_t engine_round_of_all(const struct engine *e)
+{
+    if (fleet_is_dirty(&e->fleet))
+        return e->fleet.round;
+    return e->is_committing && e->job.round > e->settled ? e->job.round : 0;
+}
+
+void engine_wait(struct engine *e, uint64_t round, struct engine_waiter *waiter)
+{
+    assert(round > e->settled);
+    waiter->round = round;
+    waiter->next = NULL;
+    *e->last_waiter = waiter;
+    e->last_waiter = &waiter->next;
+}
+
+/* Calls those that wait for a round up to `round`. They may wait anew from inside. */
+static void release_waiters(struct engine *e, uint64_t round, enum engine_outcome outcome)
+{
+    struct engine_waiter *list = e->waiters;
+    e->waiters = NULL;
+    e->last_waiter = &e->waiters;
+    while (list) {
+        struct engine_waiter *waiter = list;
+        list = waiter->next;
+        if (waiter->round <= round)
+            waiter->done(waiter, outcome);
+        else
+            engine_wait(e, waiter->round, waiter);
+    }
+}
+
+/* ---- closing a round ------------------------------------------------------------------------------------ */
+
+static void add_record(void *ctx, const struct fleet_dirty *dirty)
+{
+    struct engine *e = ctx;
+    batch_begin(e->open);
+    if (dirty->rollout)
+        wire_rollout_key(&e->open->bytes, dirty->rollout->number);
+    else
+        wire_instance_key(&e->open->bytes, instance_key(fleet_at(&e->fleet, dirty->slot)));
+    if (dirty->is_delete) {
+        batch_end_delete(e->open);
+        return;
+    }
+    batch_value(e->open);
+    if (dirty->rollout)
+        wire_store_rollout(&e->open->bytes, &e->fleet, dirty->rollout);
+    else
+        wire_store_instance(&e->open->bytes, &e->fleet, dirty->slot);
+    batch_end(e->open);
+}
+
+/* The clock and the counters that must never go back. */
+static void add_meta(struct engine *e, int64_t now)
+{
+    batch_begin(e->open);
+    buffer_add(&e->open->bytes, TEXT("meta/state"));
+    batch_value(e->open);
+    struct json_writer w;
+    json_writer_init(&w, &e->open->bytes);
+    json_begin_object(&w);
+    json_put_i64(&w, "at", now);
+    json_put_u64(&w, "next_index", e->fleet.next_index);
+    json_put_u64(&w, "last_number", e->fleet.last_number);
+    json_end_object(&w);
+    batch_end(e->open);
+    e->alive_at = now;
+}
+
+/* Entries beyond the number kept go in small steps. */
+static void add_retention(struct engine *e)
+{
+    uint64_t kept = e->fleet.next_index - e->journal.oldest;
+    for (unsigned i = 0; i < RETENTION_STEP && kept > e->options.events_kept; i++, kept--) {
+        batch_begin(e->open);
+        wire_event_key(&e->open->bytes, e->journal.oldest++);
+        batch_end_delete(e->open);
+    }
+}
+
+static bool has_something(const struct engine *e, int64_t now)
+{
+    if (fleet_is_dirty(&e->fleet) || e->open->count > 0 || e->open->failed)
+        return true;
+    if (e->fleet.live_count > 0 && now - e->alive_at >= ALIVE_EVERY_MS)
+        return true;
+    return seen_is_due(&e->seen, &e->fleet, now) && e->fleet.slot_count > 0;
+}
+
+/* The store dropped a round, or there was no memory to encode it: everything since the last durable
+ * one is taken back, and its askers hear of it (K4). */
+static void drop_rounds(struct engine *e, const struct err *why)
+{
+    engine_log_error(e, "a round of changes was dropped", why);
+    e->stats.commit_failures++;
+    batch_clear(e->open);
+    fleet_undo(&e->fleet);
+    journal_cut(&e->journal, e->fleet.next_index);
+    if (!e->fleet.is_frozen)
+        e->failing_since = e->clock.now_ms(e->clock.self);
+    e->fleet.is_frozen = true;
+    e->probe_at = e->clock.now_ms(e->clock.self) + PROBE_EVERY_MS;
+    release_waiters(e, UINT64_MAX, ENGINE_DROPPED);
+}
+
+static void submit(struct engine *e)
+{
+    e->job = (struct commit_job){ .kind = JOB_COMMIT,
+                                  .batch = e->open,
+                                  .round = fleet_end_round(&e->fleet),
+                                  .ctx = e };
+    e->job_last_index = e->fleet.next_index - 1;
+    e->is_committing = true;
+    e->open = e->open == &e->batches[0] ? &e->batches[1] : &e->batches[0];
+    batch_clear(e->open);
+    committer_submit(e->committer, &e->job);
+}
+
+void engine_end_round(struct engine *e)
+{
+    if (e->is_committing || e->is_dead)
+        return;
+    int64_t now = e->clock.now_ms(e->clock.self);
+    if (e->fleet.is_frozen ? now < e->probe_at : !has_something(e, now))
+        return;
+    bool has_records = fleet_is_dirty(&e->fleet) || e->open->count > 0;
+    fleet_each_dirty(&e->fleet, add_record, e);
+    if (!e->fleet.is_frozen) {
+        add_retention(e);
+        if (seen_write(&e->seen, &e->fleet, now, false, e->open) == 0 && !has_records &&
+            e->fleet.live_count == 0)
+            return; /* nothing was heard since the last pass */
+    }
+    add_meta(e, now);
+    if (e->open->failed) {
+        drop_rounds(e, &(struct err){ .code = ERR_MEMORY, .text = "no memory for a batch" });
+        return;
+    }
+    submit(e);
+}
+
+/* ---- results -------------------------------------------------------------------------------------------- */
+
+static void count_commit(struct engine *e)
+{
+    struct engine_stats *s = &e->stats;
+    s->commits++;
+    s->commit_ops += e->job.batch->count;
+    s->commit_us_total += (uint64_t)e->job.took_us;
+    unsigned bucket = 0;
+    while (bucket < 15 && e->job.took_us >= 64ll << bucket)
+        bucket++;
+    s->commit_us_buckets[bucket]++;
+}
+
+static void tell_readers(struct engine *e)
+{
+    struct engine_reader *next;
+    for (struct engine_reader *reader = e->readers; reader; reader = next) {
+        next = reader->next;
+        reader->more(reader);
+    }
+}
+
+static void finish_commit(struct engine *e)
+{
+    e->is_committing = false;
+    switch (e->job.result) {
+    case STORE_DURABLE:
+        count_commit(e);
+        fleet_settle(&e->fleet, e->job.round);
+        e->settled = e->job.round;
+        e->fleet.is_frozen = false;
+        e->journal.durable = e->job_last_index;
+        release_waiters(e, e->settled, ENGINE_DURABLE);
+        tell_readers(e);
+        break;
+    case STORE_RETRY: drop_rounds(e, &e->job.err); break;
+    case STORE_UNKNOWN:
+        e->is_dead = e->fleet.is_frozen = true;
+        engine_log_error(e, "the store cannot say what is durable; this process must end",
+                         &e->job.err);
+        release_waiters(e, UINT64_MAX, ENGINE_UNKNOWN);
+        if (e->options.fatal)
+            e->options.fatal(e->options.ctx, &e->job.err);
+        break;
+    }
+}
+
+void engine_poll(struct engine *e)
+{
+    struct commit_job *job;
+    while ((job = committer_take(e->committer))) {
+        if (job == &e->job) {
+            finish_commit(e);
+            engine_end_round(e);
+        } else {
+            struct engine_scan *scan = job->ctx;
+            scan->done(scan);
+        }
+    }
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    while (e->is_committing && committer_wait(e->committer) == &e->job)
+        finish_commit(e);
+    if (!e->is_dead && !e->fleet.is_frozen) {
+        fleet_each_dirty(&e->fleet, add_record, e);
+        int64_t now = e->clock.now_ms(e->clock.self);
+        seen_write(&e->seen, &e->fleet, now, true, e->open);
+        add_meta(e, now);
+        submit(e);
+        while (e->is_committing && committer_wait(e->committer) == &e->job)
+            finish_commit(e);
+    }
+    release_waiters(e, UINT64_MAX, ENGINE_UNKNOWN);
+    committer_free(e->committer);
+    release(e);
+}
+
+/* ---- time -------------------------------------------------------------------------------------------------- */
+
+static void check(struct engine *e, int64_t now)
+{
+    struct err what = { .code = ERR_NONE };
+    size_t faults;
+    bool is_whole = e->fleet.instance_count < CHECK_ALL_BELOW &&
+                    now - e->checked_all_at >= CHECK_ALL_EVERY_MS;
+    if (is_whole) {
+        e->checked_all_at = now;
+        faults = place_check(&e->fleet, &what);
+    } else {
+        faults = place_check_some(&e->fleet, &e->check_cursor, CHECK_SLOTS, &what);
+    }
+    e->checked_at = now;
+    e->stats.checks++;
+    if (faults == 0)
+        return;
+    e->stats.violations += faults;
+    engine_log_error(e, "something derived differed from its records and was derived anew", &what);
+    place_rebuild(&e->fleet);
+}
+
+void engine_tick(struct engine *e)
+{
+    if (e->is_dead)
+        return;
+    int64_t now = e->clock.now_ms(e->clock.self);
+    bool is_turn = now - e->reconciled_at >= e->options.reconcile_interval_ms;
+    if (is_turn || fleet_next_due(&e->fleet) <= now) {
+        e->reconciled_at = now;
+        engine_begin(e, TEXT("server"));
+        struct err err = { .code = ERR_NONE };
+        bool has_more = fleet_tick(&e->fleet, &err);
+        if (!has_more && err.code == ERR_MEMORY)
+            engine_log_error(e, "timers wait for memory", &err);
+        engine_end(e);
+    }
+    if (now - e->checked_at >= CHECK_EVERY_MS)
+        check(e, now);
+    engine_end_round(e);
+}
+
+/* ---- readers, statistics --------------------------------------------------------------------------------------- */
+
+void engine_reader_add(struct engine *e, struct engine_reader *reader)
+{
+    reader->next = e->readers;
+    reader->link = &e->readers;
+    if (reader->next)
+        reader->next->link = &reader->next;
+    e->readers = reader;
+}
+
+void engine_reader_remove(struct engine *e, struct engine_reader *reader)
+{
+    (void)e;
+    *reader->link = reader->next;
+    if (reader->next)
+        reader->next->link = reader->link;
+}
+
+static struct text key_of(char *space, size_t size, uint64_t index)
+{
+    struct buffer key;
+    buffer_init(&key, &memory_heap, size);
+    wire_event_key(&key, index);
+    struct text text = buffer_text(&key);
+    assert(!key.failed && text.size < size);
+    memcpy(space, text.data, text.size);
+    size_t key_size = text.size;
+    buffer_release(&key);
+    return (struct text){ space, key_size };
+}
+
+void engine_read_old(struct engine *e, struct engine_scan *scan, uint64_t first, size_t limit)
+{
+    scan->job.kind = JOB_SCAN;
+    scan->job.first = key_of(scan->first_key, sizeof scan->first_key, first);
+    scan->job.end = key_of(scan->end_key, sizeof scan->end_key, e->journal.durable + 1);
+    scan->job.limit = limit;
+    scan->job.ctx = scan;
+    committer_submit(e->committer, &scan->job);
+}
+
+bool engine_is_writable(const struct engine *e)
+{
+    return !e->is_dead && !e->fleet.is_frozen;
+}
+
+int64_t engine_store_fails_since(const struct engine *e)
+{
+    return engine_is_writable(e) ? 0 : e->failing_since;
+}
+
+struct engine_stats engine_stats(struct engine *e)
+{
+    struct engine_stats stats = e->stats;
+    stats.store = committer_stats(e->committer);
+    return stats;
+}
+
+void engine_count_heartbeat(struct engine *e, bool is_changed)
+{
+    if (is_changed)
+        e->stats.heartbeats_changed++;
+    else
+        e->stats.heartbeats_unchanged++;
+}
+
+void engine_log_error(const struct engine *e, const char *message, const struct err *why)
+{
+    struct log_field fields[] = { { "code", text_from(err_word(why->code)) },
+                                  { "detail", text_from(why->text) },
+                                  { NULL, TEXT_NONE } };
+    e->log.write(e->log.self, LOG_ERROR_, message, fields);
+}

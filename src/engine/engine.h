@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine.h - the shell around the core: rounds, atomic commits, the journal, and who waits for what.
+ *
+ * The life of a command: engine_begin(), one function of core/command.h on engine_fleet(),
+ * engine_end(). The caller renders its answer at once and gives it out when the round that the
+ * answer rests on is durable: engine_wait() calls back. At the end of each turn of the loop
+ * engine_end_round() hands everything that changed to the store as one batch; while that is under way
+ * the next round fills (group commit). Nothing leaves before it is durable.
+ *
+ * The engine is called from one thread. It reads no clock: the port given to it does. */
+#ifndef DIDES_ENGINE_ENGINE_H
+#define DIDES_ENGINE_ENGINE_H
+
+#include "core/command.h"
+#include "engine/committer.h"
+#include "engine/journal.h"
+#include "port/clock.h"
+#include "port/log.h"
+
+struct engine;
+
+struct engine_options {
+    struct fleet_settings fleet;
+    int64_t reconcile_interval_ms; /* how often live rollouts are evaluated without a reason */
+    uint64_t events_kept;          /* journal entries in the store */
+    uint64_t hash_seed;            /* random, per process */
+    void (*ring)(void *ctx);       /* from the store's thread: call engine_poll() soon; NULL: no thread */
+    /* The store cannot say whether a batch is durable, or the state is damaged: the process must end
+     * without answering anybody (doc/reliability.md, R2). Called once, from engine_poll(). */
+    void (*fatal)(void *ctx, const struct err *why);
+    void *ctx;
+};
+
+/* Loads everything that is stored. The store port is taken over on success: engine_free() closes it.
+ * False: ERR_CORRUPT names the record; ERR_MEMORY; ERR_IO. */
+bool engine_new(const struct engine_options *options, const struct store_port *store,
+                const struct clock_port *clock, const struct log_port *log, struct engine **ret,
+                struct err *err);
+/* Makes durable what is open, times of last reports included, tells waiters and closes the store.
+ * Blocks for as long as the disk does. NULL is allowed. */
+void engine_free(struct engine *engine);
+
+struct fleet *engine_fleet(struct engine *engine);
+const struct journal *engine_journal(const struct engine *engine);
+
+/* ---- commands ------------------------------------------------------------------------------------------ */
+
+/* Before each command; `actor` is borrowed until engine_end(). */
+void engine_begin(struct engine *engine, struct text actor);
+/* After each command, whether it succeeded or not: renders its journal entries. */
+void engine_end(struct engine *engine);
+
+/* The round whose durability an answer needs; 0: none, it may go out now. Of an answer that shows
+ * one instance, and of one that may show anything. */
+uint64_t engine_round_of(const struct engine *engine, const struct instance *inst);
+uint64_t engine_round_of_all(const struct engine *engine);
+
+enum engine_outcome {
+    ENGINE_DURABLE, /* give the answer out */
+    ENGINE_DROPPED, /* nothing of the round is in force: answer ERR_STORE */
+    ENGINE_UNKNOWN, /* nobody knows: close without an answer */
+};
+
+struct engine_waiter {
+    struct engine_waiter *next;
+    uint64_t round;
+    void (*done)(struct engine_waiter *waiter, enum engine_outcome outcome);
+};
+/* Calls `done` once, from a later engine_poll() or engine_free(). The waiter must stay until then.
+ * `round` is one of engine_round_of*() and not 0. */
+void engine_wait(struct engine *engine, uint64_t round, struct engine_waiter *waiter);
+
+/* ---- turns of the loop ----------------------------------------------------------------------------------- */
+
+/* Hands the open round to the store when none is under way; nothing happens when nothing changed. */
+void engine_end_round(struct engine *engine);
+/* After a ring: takes results of the store, releases waiters, tells readers, starts the next batch. */
+void engine_poll(struct engine *engine);
+/* Lets time pass; to be called about every 100 ms. */
+void engine_tick(struct engine *engine);
+
+/* ---- readers of the journal (streams) ---------------------------------------------------------------------- */
+
+struct engine_reader {
+    struct engine_reader *next, **link; /* the engine's */
+    void (*more)(struct engine_reader *reader); /* entries became durable; look at journal_at() */
+};
+void engine_reader_add(struct engine *engine, struct engine_reader *reader);
+void engine_reader_remove(struct engine *engine, struct engine_reader *reader);
+
+/* Entries that are no longer in memory, from the store: `job` (zeroed but for `rows`, an initialised
+ * buffer) gets their JSON, one per line, at most `limit` from `first` on. `done` is called
+ * from a later engine_poll(). */
+struct engine_scan {
+    struct commit_job job;
+    char first_key[40], end_key[40];
+    void (*done)(struct engine_scan *scan);
+    void *ctx; /* the caller's */
+};
+void engine_read_old(struct engine *engine, struct engine_scan *scan, uint64_t first, size_t limit);
+
+/* ---- state of the engine itself ------------------------------------------------------------------------------ */
+
+/* Whether writes are accepted; false while the store is full, and for good after a fatal result. */
+bool engine_is_writable(const struct engine *engine);
+/* When that began, in ms; 0 while writes are accepted. */
+int64_t engine_store_fails_since(const struct engine *engine);
+
+struct engine_stats {
+    uint64_t heartbeats_unchanged, heartbeats_changed;
+    uint64_t commits, commit_us_total, commit_ops, commit_failures;
+    uint64_t commit_us_buckets[16]; /* by powers of two from 64 us: < 64, < 128, ... */
+    uint64_t checks, violations;    /* of the background check (K8) */
+    struct store_stats store;
+};
+struct engine_stats engine_stats(struct engine *engine);
+void engine_count_heartbeat(struct engine *engine, bool is_changed);
+
+#endif

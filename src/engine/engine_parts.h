@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * engine_parts.h - what the files of the engine share; nobody else includes it. */
+#ifndef DIDES_ENGINE_ENGINE_PARTS_H
+#define DIDES_ENGINE_ENGINE_PARTS_H
+
+#include "core/place.h"
+#include "engine/engine.h"
+#include "engine/seen.h"
+
+#define RETENTION_STEP 256u /* journal entries deleted in one round at most */
+
+struct engine {
+    struct engine_options options;
+    struct clock_port clock;
+    struct log_port log;
+    struct fleet fleet;
+    struct journal journal;
+    struct seen seen;
+    struct committer *committer;
+
+    struct batch batches[2];
+    struct batch *open;      /* of the open round; the other one may be under way */
+    struct commit_job job;   /* valid while is_committing */
+    uint64_t job_last_index; /* of the journal, when that round was closed */
+    bool is_committing;
+    bool is_dead;            /* a commit had an unknown result */
+    uint64_t settled;        /* newest durable round */
+    int64_t probe_at;        /* while frozen: when to ask the store again */
+    int64_t failing_since;   /* while frozen */
+    int64_t alive_at;        /* the clock of the newest batch */
+
+    struct engine_waiter *waiters, **last_waiter;
+    struct engine_reader *readers;
+    struct buffer scratch; /* one journal entry */
+
+    int64_t reconciled_at, checked_at, checked_all_at;
+    uint32_t check_cursor;
+    struct engine_stats stats;
+};
+
+/* Reads everything that is stored into a new engine. */
+bool engine_load(struct engine *engine, const struct store_port *store, struct err *err);
+void engine_log_error(const struct engine *engine, const char *message, const struct err *why);
+
+#endif

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api.c - finds the route, calls its handler, and gives answers out when they are durable. */
+#include "http/api_parts.h"
+
+#include "base/format.h"
+#include "wire/request.h"
+
+#include <assert.h>
+
+#define ARENA_MAX ((size_t)8 << 20)
+#define BEAT_EVERY_MS 15000
+
+int64_t api_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------- */
+
+void api_count(struct api *api, const struct route *route, int status, int64_t began_us)
+{
+#define CODE_ITEM(code) code,
+    static const int codes[API_CODE_COUNT] = { API_CODES(CODE_ITEM) };
+#undef CODE_ITEM
+    struct route_stats *stats = &api->stats[route ? (size_t)(route - routes) : route_count];
+    size_t code = 0;
+    while (code < API_CODE_COUNT && codes[code] != status)
+        code++;
+    stats->by_code[code]++;
+    int64_t took = api_now_us() - began_us;
+    size_t bucket = 0;
+    while (bucket < API_BUCKETS - 1 && took >= 64ll << 2 * bucket)
+        bucket++;
+    stats->buckets[bucket]++;
+    stats->us_total += (uint64_t)took;
+}
+
+/* ---- answers ----------------------------------------------------------------------------------------- */
+
+static void send_body(struct api *api, struct http_exchange *x, const struct route *route,
+                      int status, const char *content_type, const char *location,
+                      struct text body, int64_t began_us)
+{
+    struct http_header headers[] = { { "Location", location } };
+    http_answer(x, &(struct http_answer){ .status = status,
+                                          .content_type = body.size > 0 ? content_type : NULL,
+                                          .headers = headers,
+                                          .header_count = location[0] != '\0' ? 1 : 0,
+                                          .body = body });
+    api_count(api, route, status, began_us);
+}
+
+static void write_problem(struct buffer *out, const struct err *err, const struct api *api,
+                          const struct rollout *conflict, struct text path)
+{
+    buffer_clear(out);
+    struct wire_conflict extra = { 0 };
+    if (conflict)
+        extra = (struct wire_conflict){
+            .current_state = rollout_machine.states.list[conflict->state].word,
+            .allowed_verbs = fleet_allowed_verbs(engine_fleet(api->engine), conflict),
+            .deployment = conflict->number,
+        };
+    wire_write_problem(out, err, conflict ? &extra : NULL, path);
+}
+
+static void fail_exchange(struct api *api, struct http_exchange *x, const struct route *route,
+                          const struct err *err, const struct rollout *conflict, struct text path,
+                          int64_t began_us)
+{
+    int status = err_http_status(err->code);
+    write_problem(&api->body, err, api, conflict, path);
+    char allow[48] = "";
+    if (err->code == ERR_METHOD)
+        memcpy(allow, err->pointer, sizeof allow - 1);
+    struct http_header headers[2];
+    size_t count = 0;
+    if (allow[0] != '\0')
+        headers[count++] = (struct http_header){ "Allow", allow };
+    if (err_is_retryable(err->code))
+        headers[count++] = (struct http_header){ "Retry-After", "1" };
+    http_answer(x, &(struct http_answer){ .status = status,
+                                          .content_type = "application/problem+json",
+                                          .headers = headers,
+                                          .header_count = count,
+                                          .body = buffer_text(&api->body) });
+    api_count(api, route, status, began_us);
+}
+
+void api_fail(struct api_call *call)
+{
+    assert(call->err.code != ERR_NONE);
+    fail_exchange(call->api, call->x, call->route, &call->err, call->conflict,
+                  call->request->path, call->began_us);
+}
+
+static void release_pending(struct pending *p)
+{
+    buffer_clear(&p->body);
+    p->next_free = p->api->free_pending;
+    p->api->free_pending = p;
+}
+
+static void pending_done(struct engine_waiter *waiter, enum engine_outcome outcome)
+{
+    struct pending *p = (struct pending *)waiter;
+    struct err dropped = { .code = ERR_STORE,
+                           .text = "the store took no writes; nothing was changed" };
+    switch (outcome) {
+    case ENGINE_DURABLE:
+        send_body(p->api, p->x, p->route, p->status, p->content_type, p->location,
+                  buffer_text(&p->body), p->began_us);
+        break;
+    case ENGINE_DROPPED:
+        fail_exchange(p->api, p->x, p->route, &dropped, NULL, TEXT_NONE, p->began_us);
+        break;
+    case ENGINE_UNKNOWN: http_abandon(p->x); break;
+    }
+    release_pending(p);
+}
+
+static struct pending *take_pending(struct api *api)
+{
+    struct pending *p = api->free_pending;
+    if (p) {
+        api->free_pending = p->next_free;
+        return p;
+    }
+    p = memory_take_zeroed(&memory_heap, sizeof *p);
+    if (p) {
+        p->api = api;
+        buffer_init(&p->body, &memory_heap, API_BODY_MAX);
+    }
+    return p;
+}
+
+static void fail_for_memory(struct api_call *call)
+{
+    err_set(&call->err, ERR_MEMORY, "no memory for the answer");
+    api_fail(call);
+}
+
+void api_reply_as(struct api_call *call, int status, uint64_t round, const char *content_type)
+{
+    struct api *api = call->api;
+    if (api->body.failed) {
+        fail_for_memory(call);
+        return;
+    }
+    if (round == 0) {
+        send_body(api, call->x, call->route, status, content_type, call->location,
+                  buffer_text(&api->body), call->began_us);
+        return;
+    }
+    struct pending *p = take_pending(api);
+    if (!p) {
+        /* The change is made and will be durable; only its answer is lost. */
+        http_abandon(call->x);
+        return;
+    }
+    p->x = call->x;
+    p->route = call->route;
+    p->status = status;
+    p->content_type = content_type;
+    p->began_us = call->began_us;
+    memcpy(p->location, call->location, sizeof p->location);
+    struct buffer body = p->body; /* the text moves, not its bytes */
+    p->body = api->body;
+    api->body = body;
+    p->waiter.done = pending_done;
+    engine_wait(api->engine, round, &p->waiter);
+}
+
+void api_reply(struct api_call *call, int status, uint64_t round)
+{
+    api_reply_as(call, status, round, "application/json");
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------ */
+
+static bool decode(struct api_call *call, struct text raw, struct text *ret)
+{
+    char *space = arena_take(&call->api->arena, raw.size + 1);
+    if (!space)
+        return err_set(&call->err, ERR_MEMORY, "no memory for a request");
+    if (percent_decode(raw, space, ret))
+        return true;
+    return err_set(&call->err, ERR_INVALID, "the path or query has a bad percent escape");
+}
+
+/* Whether `path` has the form of the route; fills the parts, not yet decoded. */
+static bool matches(const struct route *route, struct text path, struct text parts[API_PARTS_MAX],
+                    size_t *ret_count)
+{
+    struct text pattern = text_from(route->path);
+    struct text want;
+    struct text have;
+    *ret_count = 0;
+    for (;;) {
+        bool wants = text_cut(&pattern, '/', &want);
+        bool has = text_cut(&path, '/', &have);
+        if (!wants || !has)
+            return wants == has;
+        if (want.size > 0 && want.data[0] == '{') {
+            if (have.size == 0 || *ret_count == API_PARTS_MAX)
+                return false;
+            parts[(*ret_count)++] = have;
+        } else if (!text_equal(want, have)) {
+            return false;
+        }
+    }
+}
+
+/* One trailing slash is ignored. */
+static struct text canonical(struct text path)
+{
+    if (path.size > 1 && path.data[path.size - 1] == '/')
+        path.size--;
+    return path;
+}
+
+static const struct route *find_route(const char *method, struct text path,
+                                      struct text parts[API_PARTS_MAX], size_t *ret_count)
+{
+    path = canonical(path);
+    for (size_t i = 0; i < route_count; i++)
+        if (strcmp(routes[i].method, method) == 0 &&
+            matches(&routes[i], path, parts, ret_count))
+            return &routes[i];
+    return NULL;
+}
+
+/* The error for a request without a route: 405 with the methods that there are, or 404. */
+static void set_no_route(struct api_call *call)
+{
+    struct text parts[API_PARTS_MAX];
+    size_t count;
+    char allow[48] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < route_count; i++) {
+        if (!matches(&routes[i], canonical(call->request->path), parts, &count))
+            continue;
+        int size = snprintf(allow + used, sizeof allow - used, "%s%s", used ? ", " : "",
+                            routes[i].method);
+        used += size > 0 && (size_t)size < sizeof allow - used ? (size_t)size : 0;
+    }
+    char space[ERR_EXCERPT_SIZE];
+    if (used > 0)
+        err_set_at(&call->err, ERR_METHOD, allow, "this path knows the methods %s", allow);
+    else
+        err_set(&call->err, ERR_NOT_FOUND, "there is no route %s",
+                err_excerpt(call->request->path, space));
+}
+
+static bool is_known_param(const struct route *route, struct text name)
+{
+    struct text rest = text_from(route->params);
+    struct text known;
+    while (text_cut(&rest, ' ', &known))
+        if (name.size > 0 && text_equal(known, name))
+            return true;
+    return false;
+}
+
+static bool read_params(struct api_call *call)
+{
+    struct text rest = call->request->query;
+    struct text pair;
+    while (rest.size > 0 && text_cut(&rest, '&', &pair)) {
+        if (pair.size == 0)
+            continue;
+        size_t equals = text_find(pair, '=');
+        struct api_param param;
+        char space[ERR_EXCERPT_SIZE];
+        if (!decode(call, (struct text){ pair.data, equals }, &param.name) ||
+            !decode(call, text_skip(pair, equals + 1), &param.value))
+            return false;
+        if (!is_known_param(call->route, param.name))
+            return err_set(&call->err, ERR_UNKNOWN_KEY,
+                           "there is no query parameter %s; this route knows: %s",
+                           err_excerpt(param.name, space),
+                           call->route->params[0] ? call->route->params : "none");
+        if (call->param_count == API_PARAMS_MAX)
+            return err_set(&call->err, ERR_INVALID, "there are more than %d query parameters",
+                           API_PARAMS_MAX);
+        call->params[call->param_count++] = param;
+    }
+    return true;
+}
+
+bool api_param(const struct api_call *call, const char *name, struct text *ret)
+{
+    for (size_t i = 0; i < call->param_count; i++) {
+        if (text_equal(call->params[i].name, text_from(name))) {
+            *ret = call->params[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool api_param_count(struct api_call *call, const char *name, uint64_t max, uint64_t otherwise,
+                     uint64_t *ret)
+{
+    struct text value;
+    uint64_t number = otherwise;
+    if (api_param(call, name, &value) && (!text_to_u64(value, max, &number) || number == 0))
+        return err_set(&call->err, ERR_INVALID, "%s must be a number from 1 to %llu", name,
+                       (unsigned long long)max);
+    *ret = number;
+    return true;
+}
+
+uint32_t api_instance(struct api_call *call)
+{
+    uint32_t slot = fleet_find(engine_fleet(call->api->engine), call->parts[0]);
+    char space[ERR_EXCERPT_SIZE];
+    if (slot == FLEET_NONE)
+        err_set(&call->err, ERR_NOT_FOUND, "there is no instance \"%s\"",
+                err_excerpt(call->parts[0], space));
+    return slot;
+}
+
+struct rollout *api_rollout(struct api_call *call)
+{
+    uint32_t number;
+    if (!wire_read_rollout_id(call->parts[0], &number, &call->err)) {
+        call->err.code = ERR_NOT_FOUND;
+        return NULL;
+    }
+    struct rollout *r = fleet_rollout(engine_fleet(call->api->engine), number);
+    if (!r)
+        err_set(&call->err, ERR_NOT_FOUND, "there is no rollout r-%u", number);
+    return r;
+}
+
+bool api_is_writable(struct api_call *call)
+{
+    if (call->api->is_stopping)
+        return err_set(&call->err, ERR_UNAVAILABLE, "the server is stopping");
+    if (!engine_is_writable(call->api->engine))
+        return err_set(&call->err, ERR_STORE, "the store does not accept writes now");
+    return true;
+}
+
+/* ---- the handler of the server --------------------------------------------------------------------------- */
+
+static void handle(void *ctx, struct http_exchange *x, const struct http_request *request)
+{
+    struct api *api = ctx;
+    struct api_call call = {
+        .api = api, .x = x, .request = request, .began_us = api_now_us()
+    };
+    arena_clear(&api->arena);
+    buffer_clear(&api->body);
+    json_writer_init(&call.w, &api->body);
+    call.route = find_route(request->method, request->path, call.parts, &call.part_count);
+    if (!call.route) {
+        set_no_route(&call);
+        api_fail(&call);
+        return;
+    }
+    for (size_t i = 0; i < call.part_count; i++) {
+        if (!decode(&call, call.parts[i], &call.parts[i])) {
+            api_fail(&call);
+            return;
+        }
+    }
+    if (!read_params(&call)) {
+        api_fail(&call);
+        return;
+    }
+    call.route->handle(&call);
+}
+
+static size_t body_limit(void *ctx, const char *method, struct text path)
+{
+    (void)ctx;
+    struct text parts[API_PARTS_MAX];
+    size_t count;
+    const struct route *route = find_route(method, path, parts, &count);
+    return route ? route->body_limit : LIMIT_BODY_AGENT;
+}
+
+static void render_error(void *ctx, enum err_code code, const char *detail, struct buffer *out)
+{
+    (void)ctx;
+    struct err err = { .code = ERR_NONE };
+    err_set(&err, code, "%s", detail);
+    wire_write_problem(out, &err, NULL, TEXT_NONE);
+}
+
+struct http_handler api_handler(struct api *api)
+{
+    return (struct http_handler){
+        .handle = handle, .body_limit = body_limit, .render_error = render_error, .ctx = api
+    };
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------ */
+
+bool api_open(const struct api_options *options, struct api **ret, struct err *err)
+{
+    struct api *api = memory_take_zeroed(&memory_heap, sizeof *api);
+    struct route_stats *stats =
+        memory_take_zeroed(&memory_heap, (route_count + 1) * sizeof stats[0]);
+    if (!api || !stats) {
+        memory_give(&memory_heap, api, sizeof *api);
+        memory_give(&memory_heap, stats, (route_count + 1) * sizeof stats[0]);
+        return err_set(err, ERR_MEMORY, "no memory for the API");
+    }
+    api->engine = options->engine;
+    api->loop = options->loop;
+    api->stats = stats;
+    arena_init(&api->arena, &memory_heap, ARENA_MAX);
+    buffer_init(&api->body, &memory_heap, API_BODY_MAX);
+    api->beat = loop_every(api->loop, BEAT_EVERY_MS, streams_beat, api, err);
+    if (!api->beat) {
+        api_close(api);
+        return false;
+    }
+    *ret = api;
+    return true;
+}
+
+void api_watch_server(struct api *api, const struct http_server *server)
+{
+    api->server = server;
+}
+
+void api_stop(struct api *api)
+{
+    api->is_stopping = true;
+    api->server = NULL;
+    streams_end(api);
+}
+
+void api_close(struct api *api)
+{
+    if (!api)
+        return;
+    while (api->free_pending) {
+        struct pending *p = api->free_pending;
+        api->free_pending = p->next_free;
+        buffer_release(&p->body);
+        memory_give(&memory_heap, p, sizeof *p);
+    }
+    loop_timer_free(api->beat);
+    arena_release(&api->arena);
+    buffer_release(&api->body);
+    memory_give(&memory_heap, api->stats, (route_count + 1) * sizeof api->stats[0]);
+    memory_give(&memory_heap, api, sizeof *api);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * api_parts.h - what the files of the API share; nobody else includes it. */
+#ifndef DIDES_HTTP_API_PARTS_H
+#define DIDES_HTTP_API_PARTS_H
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "http/api.h"
+#include "wire/json_write.h"
+#include "wire/view.h"
+
+#define API_PARTS_MAX 2  /* variable parts of a path */
+#define API_PARAMS_MAX 16
+#define API_BODY_MAX ((size_t)64 << 20) /* of an answer: a page of the largest list fits */
+
+struct api_call;
+
+struct route {
+    const char *method;
+    const char *path; /* "/deploy/{id}/pause": a part in braces takes any value */
+    void (*handle)(struct api_call *call);
+    size_t body_limit;
+    enum verb verb;      /* of the routes of verbs */
+    const char *params;  /* known query parameters, separated by blanks; others are refused */
+    const char *summary; /* one clause for the reference */
+};
+
+extern const struct route routes[];
+extern const size_t route_count;
+
+/* Status codes that are counted; others count as the last one. */
+#define API_CODES(X)                                                                               \
+    X(200) X(201) X(204) X(400) X(401) X(403) X(404) X(405) X(409) X(410) X(412) X(413) X(422)     \
+    X(429) X(500) X(503)
+#define API_CODE_COUNT 16
+#define API_BUCKETS 12 /* of request times, by powers of four from 64 us */
+
+struct route_stats {
+    uint64_t by_code[API_CODE_COUNT + 1];
+    uint64_t buckets[API_BUCKETS];
+    uint64_t us_total;
+};
+
+/* An answer that waits until what it says is durable. */
+struct pending {
+    struct engine_waiter waiter; /* first: the waiter is the pending answer */
+    struct pending *next_free;
+    struct api *api;
+    struct http_exchange *x;
+    const struct route *route;
+    struct buffer body;
+    const char *content_type;
+    char location[24];
+    int status;
+    int64_t began_us;
+};
+
+struct stream;
+
+struct api {
+    struct engine *engine;
+    struct loop *loop;
+    const struct http_server *server;
+    struct arena arena; /* of the present call */
+    struct buffer body; /* of the present call */
+    struct pending *free_pending;
+    struct stream *streams;
+    unsigned stream_count;
+    struct loop_timer *beat; /* comment lines for streams */
+    struct route_stats *stats; /* by route, and one more for requests without a route */
+    bool is_stopping;
+};
+
+struct api_param {
+    struct text name, value;
+};
+
+/* One request while its handler runs. */
+struct api_call {
+    struct api *api;
+    struct http_exchange *x;
+    const struct http_request *request;
+    const struct route *route;
+    struct text parts[API_PARTS_MAX]; /* decoded values of the parts in braces */
+    size_t part_count;
+    struct api_param params[API_PARAMS_MAX];
+    size_t param_count;
+    struct json_writer w; /* over api->body, empty */
+    struct err err;
+    struct rollout *conflict; /* the rollout that an error is about, or NULL */
+    char location[24];        /* header Location, or empty */
+    int64_t began_us;
+};
+
+/* Ends the call with what was written into call->w. The answer goes out when `round` is durable, at
+ * once when it is 0. */
+void api_reply(struct api_call *call, int status, uint64_t round);
+void api_reply_as(struct api_call *call, int status, uint64_t round, const char *content_type);
+/* Ends the call with call->err as a problem document. */
+void api_fail(struct api_call *call);
+
+/* The value of a query parameter; false when it was not given. */
+bool api_param(const struct api_call *call, const char *name, struct text *ret);
+/* A number from 1 to `max`; `otherwise` when not given. False with call->err. */
+bool api_param_count(struct api_call *call, const char *name, uint64_t max, uint64_t otherwise,
+                     uint64_t *ret);
+/* The instance or rollout named by part 0 of the path; FLEET_NONE or NULL with call->err. */
+uint32_t api_instance(struct api_call *call);
+struct rollout *api_rollout(struct api_call *call);
+/* False with call->err while the store takes no writes. */
+bool api_is_writable(struct api_call *call);
+
+void api_count(struct api *api, const struct route *route, int status, int64_t began_us);
+int64_t api_now_us(void);
+
+/* events.c */
+void stream_open(struct api_call *call);
+void streams_beat(void *api);
+void streams_end(struct api *api);
+
+/* metrics.c */
+void metrics_write(struct api *api, struct buffer *out);
+
+/* Handlers. */
+void inventory_register(struct api_call *call);
+void inventory_list(struct api_call *call);
+void inventory_show(struct api_call *call);
+void inventory_delete(struct api_call *call);
+void inventory_heartbeat(struct api_call *call);
+void deploy_create(struct api_call *call);
+void deploy_list(struct api_call *call);
+void deploy_status(struct api_call *call);
+void deploy_show(struct api_call *call);
+void deploy_progress(struct api_call *call);
+void deploy_rollback(struct api_call *call);
+void deploy_verb(struct api_call *call);
+void deploy_plan(struct api_call *call);
+void site_metrics(struct api_call *call);
+void site_health(struct api_call *call);
+void site_ready(struct api_call *call);
+void site_root(struct api_call *call);
+
+#endif

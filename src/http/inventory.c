@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * inventory.c - routes of instances: registration, heartbeats, lists. */
+#include "http/api_parts.h"
+
+#include "wire/request.h"
+
+#define EXAMINED_MAX 50000u /* instances looked at for one page of a filtered list */
+
+/* ---- registration ------------------------------------------------------------------------------------ */
+
+static void write_registered(struct api_call *call, const struct register_result *result,
+                             const struct json_warnings *warnings)
+{
+    struct fleet *fleet = engine_fleet(call->api->engine);
+    struct json_writer *w = &call->w;
+    json_begin_object(w);
+    json_key(w, "instance");
+    wire_write_instance(w, fleet, result->slot, false);
+    json_put_null(w, "credential"); /* an open server asks for none */
+    json_put_u64(w, "next_heartbeat_ms",
+                 fleet_give_interval(fleet, fleet_at(fleet, result->slot)));
+    json_key(w, "warnings");
+    wire_write_warnings(w, warnings);
+    json_put_text(w, "message",
+                  result->is_new ? TEXT("registered") : TEXT("known already: updated"));
+    json_end_object(w);
+}
+
+void inventory_register(struct api_call *call)
+{
+    struct api *api = call->api;
+    struct wire_register body;
+    struct json_warnings warnings = { 0 };
+    struct register_result result;
+    struct text token = TEXT_NONE;
+    if (!wire_read_token(call->request->body, &api->arena, &token, &call->err)) {
+        api_fail(call);
+        return;
+    }
+    if (token.size == 0) {
+        err_set_at(&call->err, ERR_UNAUTHENTICATED, "/token", "a registration token is required");
+        api_fail(call);
+        return;
+    }
+    if (!wire_read_register(call->request->body, &api->arena, &body, &warnings, &call->err) ||
+        !api_is_writable(call)) {
+        api_fail(call);
+        return;
+    }
+    engine_begin(api->engine, TEXT("agent"));
+    bool done =
+        fleet_register(engine_fleet(api->engine), &body.command, &result, &call->err);
+    engine_end(api->engine);
+    if (!done) {
+        api_fail(call);
+        return;
+    }
+    write_registered(call, &result, &warnings);
+    const struct instance *inst = fleet_at(engine_fleet(api->engine), result.slot);
+    api_reply(call, result.is_new ? 201 : 200, engine_round_of(api->engine, inst));
+}
+
+/* ---- heartbeats ---------------------------------------------------------------------------------------- */
+
+void inventory_heartbeat(struct api_call *call)
+{
+    struct api *api = call->api;
+    struct engine *engine = api->engine;
+    struct fleet *fleet = engine_fleet(engine);
+    struct wire_heartbeat body;
+    struct json_warnings warnings = { 0 };
+    struct heartbeat_result result;
+    uint32_t slot = api_instance(call);
+    if (slot == FLEET_NONE || !wire_read_heartbeat(call->request->body, &api->arena, &body,
+                                                   &warnings, &call->err)) {
+        api_fail(call);
+        return;
+    }
+    engine_begin(engine, TEXT("agent"));
+    bool done = fleet_heartbeat(fleet, slot, &body.command, &result, &call->err);
+    engine_end(engine);
+    if (!done) {
+        api_fail(call);
+        return;
+    }
+    engine_count_heartbeat(engine, result.is_changed);
+    struct instance *inst = fleet_at(fleet, slot);
+    wire_write_heartbeat_reply(
+        &call->w, fleet,
+        &(struct wire_reply){ .slot = slot,
+                              .next_heartbeat_ms = fleet_give_interval(fleet, inst),
+                              .server_time = fleet->now,
+                              .warnings = &warnings,
+                              .labels_were_ignored = result.labels_were_ignored });
+    api_reply(call, 200, engine_round_of(engine, inst));
+}
+
+/* ---- one instance ---------------------------------------------------------------------------------------- */
+
+void inventory_show(struct api_call *call)
+{
+    struct engine *engine = call->api->engine;
+    uint32_t slot = api_instance(call);
+    if (slot == FLEET_NONE) {
+        api_fail(call);
+        return;
+    }
+    wire_write_instance(&call->w, engine_fleet(engine), slot, true);
+    api_reply(call, 200, engine_round_of(engine, fleet_at(engine_fleet(engine), slot)));
+}
+
+void inventory_delete(struct api_call *call)
+{
+    struct engine *engine = call->api->engine;
+    uint32_t slot = api_instance(call);
+    if (slot == FLEET_NONE || !api_is_writable(call)) {
+        api_fail(call);
+        return;
+    }
+    engine_begin(engine, TEXT("operator"));
+    bool done = fleet_delete(engine_fleet(engine), slot, &call->err);
+    engine_end(engine);
+    if (!done) {
+        api_fail(call);
+        return;
+    }
+    api_reply(call, 204, engine_round_of_all(engine));
+}
+
+/* ---- the list ---------------------------------------------------------------------------------------------- */
+
+struct filter {
+    struct selector selector;
+    struct text code_version;
+    uint32_t deployment;
+    int status, update_state; /* -1: any */
+    int online;               /* -1: any */
+    bool is_any;              /* no filter at all */
+};
+
+static bool read_word(struct api_call *call, const char *name, const struct sm_words *words,
+                      int *ret)
+{
+    struct text value;
+    *ret = -1;
+    if (!api_param(call, name, &value))
+        return true;
+    for (int i = 0; i < words->count; i++) {
+        uint64_t number;
+        bool is_number = text_to_u64(value, words->count - 1u, &number) && (int)number == i;
+        if (is_number || text_equal_nocase(value, text_from(words->list[i].word))) {
+            *ret = i;
+            return true;
+        }
+    }
+    char space[ERR_EXCERPT_SIZE];
+    return err_set(&call->err, ERR_INVALID, "%s=%s: it must be one of the words of the API, "
+                   "such as %s", name, err_excerpt(value, space), words->list[1].word);
+}
+
+static bool read_online(struct api_call *call, int *ret)
+{
+    struct text value;
+    *ret = -1;
+    if (!api_param(call, "online", &value))
+        return true;
+    if (!text_equal(value, TEXT("true")) && !text_equal(value, TEXT("false")))
+        return err_set(&call->err, ERR_INVALID, "online must be true or false");
+    *ret = text_equal(value, TEXT("true")) ? 1 : 0;
+    return true;
+}
+
+static bool read_filter(struct api_call *call, struct filter *ret)
+{
+    struct filter f = { .status = -1, .update_state = -1, .online = -1 };
+    struct text value;
+    if (api_param(call, "labels", &value) &&
+        !selector_parse(value, NULL, 0, &call->api->arena, &f.selector, &call->err))
+        return false;
+    if (api_param(call, "deployment", &value) &&
+        !wire_read_rollout_id(value, &f.deployment, &call->err))
+        return false;
+    api_param(call, "code_version", &f.code_version);
+    if (!read_word(call, "status", &instance_machine.states, &f.status) ||
+        !read_word(call, "update_state", &member_machine.states, &f.update_state) ||
+        !read_online(call, &f.online))
+        return false;
+    f.is_any = f.selector.count == 0 && f.deployment == 0 && f.code_version.size == 0 &&
+               f.status < 0 && f.update_state < 0 && f.online < 0;
+    *ret = f;
+    return true;
+}
+
+static bool passes(const struct fleet *fleet, const struct instance *inst,
+                   const struct filter *f)
+{
+    const struct rollout *r = fleet_rollout_of(fleet, inst);
+    uint32_t deployment = r ? r->number : inst->assignment.rollout;
+    return f->is_any ||
+           ((f->status < 0 || inst->status == f->status) &&
+            (f->online < 0 || (inst->presence == PRESENCE_ONLINE) == (f->online == 1)) &&
+            (f->update_state < 0 || (int)fleet_update_state(fleet, inst) == f->update_state) &&
+            (f->deployment == 0 || deployment == f->deployment) &&
+            (f->code_version.size == 0 ||
+             text_equal(fleet_text(fleet, inst->current.code), f->code_version)) &&
+            selector_matches(&f->selector, &fleet->labels, inst->labels));
+}
+
+/* A page in order of keys. The cursor is the key of the last instance looked at, so that it survives
+ * whatever is added or removed; a page of a filtered list may end early, with a cursor. */
+void inventory_list(struct api_call *call)
+{
+    struct engine *engine = call->api->engine;
+    struct fleet *fleet = engine_fleet(engine);
+    struct filter filter;
+    uint64_t limit;
+    struct text cursor = TEXT_NONE;
+    if (!read_filter(call, &filter) ||
+        !api_param_count(call, "limit", LIMIT_LIST_MAX, LIMIT_LIST_DEFAULT, &limit)) {
+        api_fail(call);
+        return;
+    }
+    bool is_first = !api_param(call, "cursor", &cursor);
+    uint64_t count = 0;
+    uint32_t examined = 0;
+    uint32_t last = FLEET_NONE;
+    uint32_t slot = fleet_next(fleet, cursor, is_first);
+    json_begin_object(&call->w);
+    json_key(&call->w, "instances");
+    json_begin_list(&call->w);
+    for (; slot != FLEET_NONE && count < limit && examined < EXAMINED_MAX;
+         slot = fleet_after(fleet, slot), examined++) {
+        last = slot;
+        if (!passes(fleet, fleet_at(fleet, slot), &filter))
+            continue;
+        wire_write_instance(&call->w, fleet, slot, false);
+        count++;
+    }
+    json_end_list(&call->w);
+    json_put_u64(&call->w, "count", count);
+    if (filter.is_any)
+        json_put_u64(&call->w, "total", fleet->instance_count);
+    else if (is_first && slot == FLEET_NONE)
+        json_put_u64(&call->w, "total", count);
+    else
+        json_put_null(&call->w, "total"); /* counting the rest would cost a walk over the fleet */
+    if (slot != FLEET_NONE && last != FLEET_NONE)
+        json_put_text(&call->w, "next_cursor", instance_key(fleet_at(fleet, last)));
+    else
+        json_put_null(&call->w, "next_cursor");
+    json_end_object(&call->w);
+    api_reply(call, 200, engine_round_of_all(engine));
+}
