@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * view.c - parts that several answers share, and instances. */
+#include "wire/view.h"
+
+#include "core/place.h"
+#include "wire/progress.h"
+
+/* ---- parts
+ * ----------------------------------------------------------------------------------------- */
+
+void wire_write_rollout_id(struct json_writer *w, uint32_t number)
+{
+    char digits[16] = "r-";
+    struct buffer id = {
+        .data = digits, .size = 2, .capacity = sizeof digits, .max = sizeof digits - 1
+    };
+    if (number == 0) {
+        json_write_null(w);
+        return;
+    }
+    buffer_add_u64(&id, number); /* at most ten digits: it never grows */
+    json_write_text(w, buffer_text(&id));
+}
+
+void wire_write_version(struct json_writer *w, const struct fleet *fleet, struct version v)
+{
+    json_begin_object(w);
+    json_put_text_or_null(w, "code_version", fleet_text(fleet, v.code));
+    json_put_text_or_null(w, "configuration_version", fleet_text(fleet, v.config));
+    json_end_object(w);
+}
+
+void wire_write_labels(struct json_writer *w, const struct fleet *fleet, uint32_t labels)
+{
+    size_t count = labels_count(&fleet->labels, labels);
+    json_begin_object(w);
+    for (size_t i = 0; i < count; i++) {
+        struct text key, value;
+        labels_at(&fleet->labels, labels, i, &key, &value);
+        json_key_text(w, key);
+        json_write_text(w, value);
+    }
+    json_end_object(w);
+}
+
+void wire_write_selector_labels(struct json_writer *w, const struct selector *selector)
+{
+    const struct requirement *last = NULL;
+    json_begin_object(w);
+    for (size_t i = 0; i < selector->count; i++) {
+        const struct requirement *r = &selector->list[i];
+        /* Two values for one key match nothing, and no map can say it: the first stands. */
+        if (r->op != SELECTOR_IN || r->value_count != 1 || (last && text_equal(last->key, r->key)))
+            continue;
+        json_key_text(w, r->key);
+        json_write_text(w, r->values[0]);
+        last = r;
+    }
+    json_end_object(w);
+}
+
+#define AT(member) JSON_AT(struct tally, member), .kind = JSON_INTEGER, .max = UINT32_MAX
+
+/* clang-format off */
+static const struct json_field tally_fields[] = {
+    { .name = "total_instances",           AT(total),           .meaning = "members" },
+    { .name = "pending_instances",         AT(pending),         .meaning = "of those, waiting for a slot" },
+    { .name = "in_progress_instances",     AT(in_progress),     .meaning = "of those, holding a slot" },
+    { .name = "completed_instances",       AT(completed),       .meaning = "of those, on the target" },
+    { .name = "already_current_instances", AT(already_current), .meaning = "of the completed ones, those that never needed it" },
+    { .name = "failed_instances",          AT(failed),          .meaning = "of those, failed" },
+    { .name = "offline_instances",         AT(offline),         .meaning = "members that are not heard; overlaps the others" },
+    { .name = "pending_online_instances",  AT(pending_online),  .meaning = "of the pending ones, the candidates" },
+    { .name = "settling_instances",        AT(settling),        .meaning = "of those in progress, HEALTHY on the target for now" },
+    { .name = "acknowledged_instances",    AT(acknowledged),    .meaning = "of the failed ones, no longer counted for the threshold" },
+    { .name = "available_instances",       AT(available),       .meaning = "online, HEALTHY and not in flight" },
+};
+/* clang-format on */
+#undef AT
+
+const struct json_table wire_progress_table = {
+    .name = "progress",
+    .fields = tally_fields,
+    .count = 7,
+    .size = sizeof(struct tally),
+    .given_offset = JSON_NOT_KEPT,
+};
+
+const struct json_table wire_tally_table = {
+    .name = "tally",
+    .fields = tally_fields,
+    .count = sizeof tally_fields / sizeof tally_fields[0],
+    .size = sizeof(struct tally),
+    .given_offset = JSON_NOT_KEPT,
+};
+
+void wire_write_progress(struct json_writer *w, const struct tally *tally)
+{
+    json_write_table(w, &wire_progress_table, tally, JSON_ABSENT_IS_NULL);
+}
+
+void wire_write_verbs(struct json_writer *w, uint32_t verbs)
+{
+    json_begin_list(w);
+    for (unsigned verb = 0; verb < VERB_COUNT; verb++)
+        if (verbs >> verb & 1)
+            json_write_text(w, text_from(verb_word(verb)));
+    json_end_list(w);
+}
+
+void wire_write_warnings(struct json_writer *w, const struct json_warnings *warnings)
+{
+    json_begin_list(w);
+    for (uint32_t i = 0; warnings && i < warnings->count; i++)
+        json_write_text(w, warnings->list[i]);
+    if (warnings && warnings->more > 0) {
+        struct sentence s;
+        sentence_init(&s);
+        buffer_printf(&s.buffer, "and %u more", warnings->more);
+        json_write_text(w, buffer_text(&s.buffer));
+    }
+    json_end_list(w);
+}
+
+/* ---- instances
+ * ------------------------------------------------------------------------------------- */
+
+/* The rollout whose orders the instance follows, or followed last; 0: none. */
+static uint32_t rollout_of(const struct fleet *fleet, const struct instance *inst)
+{
+    const struct rollout *r = fleet_rollout_of(fleet, inst);
+    return r ? r->number : inst->assignment.rollout;
+}
+
+/* The instant at which time alone fails the member, or 0. */
+static int64_t deadline_of(const struct fleet *fleet, const struct instance *inst)
+{
+    const struct rollout *r = fleet_rollout_of(fleet, inst);
+    if (!r || inst->placed.state != MEMBER_IN_PROGRESS)
+        return 0;
+    struct member_view view = place_view(fleet, inst, r);
+    int64_t health = view.is_on_target ? view.health_deadline_at : 0;
+    if (view.clocks_stand_still || view.healthy_since != 0)
+        return 0; /* paused, or only waiting for min_healthy_time */
+    if (health != 0 && (view.deadline_at == 0 || health < view.deadline_at))
+        return health;
+    return view.deadline_at;
+}
+
+static void put_state(struct json_writer *w, const struct fleet *fleet, const char *key,
+                      struct version v)
+{
+    json_key(w, key);
+    wire_write_version(w, fleet, v);
+}
+
+static void put_id(struct json_writer *w, const char *key, uint32_t number)
+{
+    json_key(w, key);
+    wire_write_rollout_id(w, number);
+}
+
+static void put_member(struct json_writer *w, const struct fleet *fleet,
+                       const struct instance *inst)
+{
+    uint32_t number = rollout_of(fleet, inst);
+    bool is_ordered = number != 0 && inst->assignment.rollout == number;
+    enum member_state state = fleet_update_state(fleet, inst);
+    const char *cause = is_ordered ? member_cause_word(inst->assignment.cause) : NULL;
+    put_id(w, "deployment_id", number);
+    json_put_text_or_null(
+        w, "update_state",
+        state == MEMBER_NONE ? TEXT_NONE : text_from(sm_word_at(&member_machine.states, state)));
+    if (is_ordered)
+        json_put_u64(w, "attempt", inst->assignment.attempt);
+    else
+        json_put_null(w, "attempt");
+    json_put_time(w, "deadline_at", deadline_of(fleet, inst));
+    json_put_text_or_null(w, "cause", text_from(cause));
+}
+
+static void put_trail(struct json_writer *w, const struct fleet *fleet, const struct instance *inst)
+{
+    json_key(w, "trail");
+    json_begin_list(w);
+    for (size_t i = 0; i < inst->trail_count; i++) {
+        json_begin_object(w);
+        put_id(w, "deployment_id", inst->trail[i].rollout);
+        put_state(w, fleet, "previous_state", inst->trail[i].previous);
+        json_end_object(w);
+    }
+    json_end_list(w);
+}
+
+void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint32_t slot,
+                         bool with_trail)
+{
+    const struct instance *inst = fleet_at(fleet, slot);
+    json_begin_object(w);
+    json_put_text_or_null(w, "name", instance_name(inst));
+    json_put_text_or_null(w, "ip", instance_ip(inst));
+    json_key(w, "labels");
+    wire_write_labels(w, fleet, inst->labels);
+    json_put_u64(w, "status", inst->status);
+    json_put_text(w, "status_name", text_from(sm_word_at(&instance_machine.states, inst->status)));
+    json_put_bool(w, "online", inst->presence == PRESENCE_ONLINE);
+    json_put_time(w, "last_seen", inst->last_seen);
+    json_put_time(w, "registered_at", inst->registered_at);
+    json_put_i64(w, "clock_skew_ms", inst->clock_skew_ms);
+    put_state(w, fleet, "current_state", inst->current);
+    json_put_bool(w, "update_needed", instance_needs_update(inst));
+    json_put_u64(w, "generation", inst->generation);
+    put_state(w, fleet, "desired_state", inst->desired);
+    put_member(w, fleet, inst);
+    json_put_text(w, "message", fleet_text(fleet, inst->message));
+    if (with_trail)
+        put_trail(w, fleet, inst);
+    json_end_object(w);
+}
+
+/* ---- the reply to a heartbeat
+ * ------------------------------------------------------------------------ */
+
+#define LABELS_IGNORED "/labels was ignored: the setting agent_labels is ignore"
+
+static void put_warnings(struct json_writer *w, const struct wire_reply *reply)
+{
+    json_key(w, "warnings");
+    if (!reply->labels_were_ignored) {
+        wire_write_warnings(w, reply->warnings);
+        return;
+    }
+    struct json_warnings all = { 0 };
+    if (reply->warnings)
+        all = *reply->warnings;
+    if (all.count < JSON_WARNINGS_MAX)
+        all.list[all.count++] = TEXT(LABELS_IGNORED);
+    else
+        all.more++;
+    wire_write_warnings(w, &all);
+}
+
+void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet,
+                                const struct wire_reply *reply)
+{
+    const struct instance *inst = fleet_at(fleet, reply->slot);
+    bool needs_update = instance_needs_update(inst);
+    json_begin_object(w);
+    json_put_text(w, "instance", instance_key(inst));
+    put_state(w, fleet, "current_state", inst->current);
+    put_state(w, fleet, "desired_state", inst->desired);
+    json_put_bool(w, "update_needed", needs_update);
+    put_id(w, "deployment_id", rollout_of(fleet, inst));
+    json_put_u64(w, "generation", inst->generation);
+    json_put_u64(w, "next_heartbeat_ms", reply->next_heartbeat_ms);
+    json_put_time(w, "server_time", reply->server_time);
+    put_warnings(w, reply);
+    json_put_text(w, "message",
+                  needs_update ? TEXT("run the desired state") : TEXT("nothing to do"));
+    json_end_object(w);
+}
