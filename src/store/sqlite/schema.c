@@ -32,6 +32,9 @@ static const char tables_sql[] =
     " FROM kv WHERE key >= '" prefix "/' AND key < '" prefix "0' AND json_valid(value);"
 /* One column: the member at `path`, or NULL. */
 #define MEMBER(name, path) "json_extract(value, '$." path "') AS " name
+/* The same for an instant, which records hold in ms since the epoch. */
+#define INSTANT(name, path) \
+    "strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(value, '$." path "') / 1000.0, 'unixepoch') AS " name
 
 static const char views_sql[] =
     "DROP VIEW IF EXISTS instances; CREATE VIEW instances AS SELECT "
@@ -51,9 +54,8 @@ static const char views_sql[] =
     MEMBER("attempt",                       "attempt") ", "
     MEMBER("cause",                         "cause") ", "
     MEMBER("message",                       "message") ", "
-    MEMBER("deadline_at",                   "deadline_at") ", "
-    MEMBER("last_seen",                     "last_seen") ", "
-    MEMBER("registered_at",                 "registered_at") ", "
+    INSTANT("deadline_at",                  "deadline_at") ", "
+    INSTANT("registered_at",                "registered_at") ", "
     MEMBER("labels",                        "labels")
     RECORDS("instance")
 
@@ -66,12 +68,11 @@ static const char views_sql[] =
     MEMBER("code_version",          "request.code_version") ", "
     MEMBER("configuration_version", "request.configuration_version") ", "
     MEMBER("progress",              "progress") ", "
-    MEMBER("waiting",               "waiting") ", "
     MEMBER("created_by",            "created_by") ", "
     MEMBER("reason",                "reason") ", "
-    MEMBER("created_at",            "created_at") ", "
-    MEMBER("started_at",            "started_at") ", "
-    MEMBER("ended_at",              "ended_at") ", "
+    INSTANT("created_at",           "created_at") ", "
+    INSTANT("started_at",           "started_at") ", "
+    INSTANT("ended_at",             "ended_at") ", "
     MEMBER("retry_of",              "retry_of") ", "
     MEMBER("rollback_of",           "rollback_of") ", "
     MEMBER("rolled_back_by",        "rolled_back_by") ", "
@@ -87,8 +88,8 @@ static const char views_sql[] =
     MEMBER("instance",   "instance") ", "
     MEMBER("actor",      "actor") ", "
     MEMBER("reason",     "reason") ", "
-    MEMBER("event_from", "from") ", "
-    MEMBER("event_to",   "to") ", "
+    MEMBER("old",        "old") ", "
+    MEMBER("new",        "new") ", "
     "value AS event"
     RECORDS("event");
 /* clang-format on */
