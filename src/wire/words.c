@@ -6,7 +6,7 @@
 #include "core/rollout.h"
 
 #define NONE                "none"
-#define WORD_ITEM(id, text) [id] = { (text) ? (text) : NONE, "" },
+#define WORD_ITEM(id, text) [id] = { (const char *)(text) != NULL ? (text) : NONE, "" },
 #define WORDS(name, LIST)                                                                          \
     static const struct sm_word name##_list[] = { LIST(WORD_ITEM) };                               \
     const struct sm_words name = { name##_list, sizeof name##_list / sizeof name##_list[0] }
