@@ -38,10 +38,10 @@ void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint3
 /* `store_fails_since`: when the store stopped accepting writes, in ms; 0: it works. */
 void wire_write_rollout(struct json_writer *w, const struct fleet *fleet, const struct rollout *r,
                         int64_t store_fails_since);
-/* The same without the closing brace: the caller adds members and calls json_end_object(). */
+/* The same without its end: the caller adds members and calls json_end_object(). */
 void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
                              const struct rollout *r, int64_t store_fails_since);
-/* What was asked for, with every effective value, as the body of a deploy takes it. */
+/* What was asked for, as the body of a deploy that asks for the same. */
 void wire_write_request(struct json_writer *w, const struct fleet *fleet, const struct rollout *r);
 
 /* The reply to a heartbeat (G0). `warnings` may be NULL. */

@@ -191,8 +191,8 @@ void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
     put_relations(w, r);
 }
 
-void wire_write_rollout(struct json_writer *w, const struct fleet *fleet, const struct rollout *r,
-                        int64_t store_fails_since)
+void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
+                             const struct rollout *r, int64_t store_fails_since)
 {
     wire_write_rollout_open(w, fleet, r, store_fails_since);
     json_end_object(w);
