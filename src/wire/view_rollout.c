@@ -2,8 +2,7 @@
  * view_rollout.c - what clients see of a rollout, and why it waits, in sentences. */
 #include "wire/view.h"
 
-/* ---- waiting
- * ----------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static const char *plural(uint32_t count)
 {
@@ -91,8 +90,7 @@ static void put_waiting(struct json_writer *w, const struct fleet *fleet, const 
     json_end_list(w);
 }
 
-/* ---- parts
- * ------------------------------------------------------------------------------------------- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 static void put_id(struct json_writer *w, const char *key, uint32_t number)
 {
@@ -165,8 +163,7 @@ static void put_relations(struct json_writer *w, const struct rollout *r)
     json_end_list(w);
 }
 
-/* ---- the whole
- * --------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
                              const struct rollout *r, int64_t store_fails_since)
@@ -191,8 +188,8 @@ void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
     put_relations(w, r);
 }
 
-void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
-                             const struct rollout *r, int64_t store_fails_since)
+void wire_write_rollout(struct json_writer *w, const struct fleet *fleet, const struct rollout *r,
+                        int64_t store_fails_since)
 {
     wire_write_rollout_open(w, fleet, r, store_fails_since);
     json_end_object(w);
