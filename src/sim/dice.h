@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * dice.h - the simulator's chance: one stream of numbers per instance and purpose, derived from the
+ * seed and a name, so that a run draws the same whatever the order in which answers arrive. */
+#ifndef DIDES_SIM_DICE_H
+#define DIDES_SIM_DICE_H
+
+#include "base/text.h"
+
+struct sim_dice {
+    uint64_t state;
+};
+
+/* The stream of `name` for one purpose; other names and purposes give unrelated streams. */
+struct sim_dice sim_dice_of(uint64_t seed, struct text name, struct text purpose);
+
+uint64_t sim_dice_next(struct sim_dice *dice);
+/* 0 to `end` - 1, each equally likely to within 2^-32; `end` is at least 1. */
+uint32_t sim_dice_roll(struct sim_dice *dice, uint32_t end);
+/* `min` to `max`, both included. */
+int64_t sim_dice_between(struct sim_dice *dice, int64_t min, int64_t max);
+
+#endif
