@@ -136,6 +136,13 @@ void timers_clear(struct timers *t, uint32_t item)
         settle(t, hole, t->heap[t->count]);
 }
 
+void timers_clear_all(struct timers *t)
+{
+    for (uint32_t i = 0; i < t->count; i++)
+        t->places[t->heap[i].item] = 0;
+    t->count = 0;
+}
+
 int64_t timers_due(const struct timers *t, uint32_t item)
 {
     if (item >= t->capacity || t->places[item] == 0)

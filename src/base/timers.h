@@ -37,6 +37,7 @@ bool timers_reserve(struct timers *t, uint32_t count);
 
 void timers_set(struct timers *t, uint32_t item, int64_t due); /* TIMERS_NEVER clears */
 void timers_clear(struct timers *t, uint32_t item);        /* nothing happens when it has none */
+void timers_clear_all(struct timers *t);                   /* compares nothing */
 int64_t timers_due(const struct timers *t, uint32_t item); /* TIMERS_NEVER: none */
 /* The earliest entry; TIMERS_NONE and *ret_due TIMERS_NEVER when empty. */
 uint32_t timers_first(const struct timers *t, int64_t *ret_due);

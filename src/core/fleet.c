@@ -369,14 +369,14 @@ bool fleet_reserve(struct fleet *fleet, size_t touches, struct err *err)
 struct instance *fleet_touch(struct fleet *fleet, uint32_t slot)
 {
     struct instance *inst = fleet_at(fleet, slot);
+    if (inst->touched_round != fleet->round) {
+        assert(fleet->undo_count < fleet->undo_capacity);
+        share_record(fleet, inst);
+        fleet->undo[fleet->undo_count++] =
+            (struct undo_instance){ .round = fleet->round, .slot = slot, .before = *inst };
+        inst->touched_round = fleet->round;
+    }
     inst->changed_index = fleet->next_index;
-    if (inst->touched_round == fleet->round)
-        return inst;
-    assert(fleet->undo_count < fleet->undo_capacity);
-    share_record(fleet, inst);
-    fleet->undo[fleet->undo_count++] =
-        (struct undo_instance){ .round = fleet->round, .slot = slot, .before = *inst };
-    inst->touched_round = fleet->round;
     return inst;
 }
 

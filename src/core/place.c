@@ -292,6 +292,7 @@ static bool derive_joiner(const struct instance *inst, const struct rollout_live
 static void forget_derived(struct fleet *fleet)
 {
     map_clear(&fleet->keys);
+    timers_clear_all(&fleet->timers);
     fleet->names = ORDERED_NONE;
     fleet->instance_count = 0;
     fleet->tally = (struct tally_fleet){ .online = 0 };
@@ -328,7 +329,6 @@ void place_rebuild(struct fleet *fleet)
     forget_derived(fleet);
     for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
         const struct instance *inst = fleet_at(fleet, slot);
-        timers_clear(&fleet->timers, slot);
         if (inst->texts && !inst->is_gone)
             rebuild_one(fleet, slot);
     }
