@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/text.h"
 
-#define STORE_KEY_MAX 1024
+#define STORE_KEY_MAX   1024
 #define STORE_VALUE_MAX (1024 * 1024)
 
 struct store_op {
@@ -66,8 +66,8 @@ struct store_port {
     bool (*tend)(struct store *self, unsigned budget_ms);
 
     /* Copies the whole store, consistent and while it is in use, to a new file (0600). ERR_REFUSED:
-     * the file exists; ERR_NOT_SUPPORTED: this store has no files. A failure leaves no file and does
-     * not harm the store, unless it found damage. */
+     * the file exists; ERR_NOT_SUPPORTED: this store has no files. A failure leaves no file and
+     * does not harm the store, unless it found damage. */
     bool (*backup)(struct store *self, const char *path, struct err *err);
 
     struct store_stats (*stats)(struct store *self);
