@@ -61,6 +61,7 @@ static void write_problem(struct buffer *out, const struct err *err, const struc
         extra = (struct wire_conflict){
             .current_state = rollout_machine.states.list[conflict->state].word,
             .allowed_verbs = fleet_allowed_verbs(engine_fleet(api->engine), conflict),
+            .has_allowed_verbs = true,
             .deployment = conflict->number,
         };
     wire_write_problem(out, err, conflict ? &extra : NULL, path);

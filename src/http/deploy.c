@@ -132,7 +132,7 @@ void deploy_list(struct api_call *call)
 {
     struct engine *engine = call->api->engine;
     const struct fleet *fleet = engine_fleet(engine);
-    struct rollout_filter filter;
+    struct rollout_filter filter = { .state = -1 };
     uint64_t limit;
     uint32_t before = UINT32_MAX;
     struct text cursor;
