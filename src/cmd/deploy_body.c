@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * deploy_body.c - see deploy_body.h. */
+#include "cmd/deploy_body.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "cmd/document.h"
+#include "wire/json_write.h"
+#include "wire/yaml_read.h"
+
+#include <errno.h>
+
+#define TREE_MAX (16 * (size_t)YAML_SIZE_MAX)
+
+/* ---- the file ------------------------------------------------------------------------------- */
+
+static bool read_all(FILE *file, const char *path, struct buffer *out, struct err *err)
+{
+    char piece[16 * 1024];
+    size_t size;
+    while ((size = fread(piece, 1, sizeof piece, file)) > 0)
+        buffer_add(out, (struct text){ piece, size });
+    if (ferror(file))
+        return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    if (out->failed)
+        return err_set(err, ERR_TOO_LARGE, "%s is larger than %d bytes", path, YAML_SIZE_MAX);
+    return true;
+}
+
+static bool read_path(const char *path, struct buffer *out, struct err *err)
+{
+    if (strcmp(path, "-") == 0)
+        return read_all(stdin, "standard input", out, err);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    bool good = read_all(file, path, out, err);
+    fclose(file);
+    return good;
+}
+
+/* Texts of the tree live in `json` and `arena`. */
+static bool read_tree(const char *path, struct buffer *json, struct arena *arena,
+                      const struct json_node **ret, struct err *err)
+{
+    cleanup(buffer_release) struct buffer raw;
+    buffer_init(&raw, &memory_heap, YAML_SIZE_MAX);
+    if (!read_path(path, &raw, err))
+        return false;
+    struct text t = text_trim(buffer_text(&raw));
+    /* JSON may be indented by tabs, which YAML refuses. */
+    bool is_json = text_starts_with(t, TEXT("{"));
+    bool good = true;
+    if (is_json)
+        buffer_add(json, t);
+    else
+        good = yaml_to_json(t, json, err);
+    if (good && json->failed)
+        good = err_set(err, ERR_TOO_LARGE, "it is too large");
+    const struct json_node *tree = NULL;
+    good = good && json_tree_parse(buffer_text(json), arena, &tree, err);
+    if (good && tree->kind != JSON_NODE_OBJECT)
+        good = err_set(err, ERR_INVALID, "it must be a mapping of keys to values");
+    if (good)
+        *ret = tree;
+    else
+        err_prefix(err, "%s", path);
+    return good;
+}
+
+/* ---- the body ------------------------------------------------------------------------------- */
+
+struct flag {
+    const char *key;
+    const char *value; /* NULL: not given */
+};
+
+static bool is_given(const struct flag *flags, size_t count, struct text key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (flags[i].value && text_equal(key, text_from(flags[i].key)))
+            return true;
+    return false;
+}
+
+/* Members of the file that no flag replaces. */
+static void copy_rest(struct json_writer *w, const struct json_node *object,
+                      const struct flag *flags, size_t count, bool skips_configuration)
+{
+    for (const struct json_node *entry = json_first(object); entry; entry = entry->next) {
+        cleanup(buffer_release) struct buffer value;
+        if (is_given(flags, count, entry->key) ||
+            (skips_configuration && (text_equal(entry->key, TEXT("configuration")) ||
+                                     text_equal(entry->key, TEXT("condiguration")))))
+            continue;
+        buffer_init(&value, &memory_heap, YAML_SIZE_MAX);
+        document_add_json(&value, entry, false);
+        w->out->failed = w->out->failed || value.failed;
+        json_key_text(w, entry->key);
+        json_write_raw(w, buffer_text(&value));
+    }
+}
+
+/* Counts are numbers, percentages texts; what is neither the server refuses in its own words. */
+static void put_amount(struct json_writer *w, const struct flag *flag)
+{
+    uint64_t number;
+    if (text_to_u64(text_from(flag->value), INT64_MAX, &number))
+        json_put_u64(w, flag->key, number);
+    else
+        json_put_text(w, flag->key, text_from(flag->value));
+}
+
+static void add_configuration(struct json_writer *w, const struct deploy_request *request,
+                              const struct json_node *file)
+{
+    const struct flag flags[] = {
+        { "batch_size", request->batch },      { "failure_threshold", request->threshold },
+        { "strategy", request->strategy },     { "mode", request->mode },
+        { "on_failure", request->on_failure }, { "min_healthy_time", request->min_healthy },
+    };
+    const size_t count = sizeof flags / sizeof flags[0], amounts = 2;
+    const struct json_node *given = json_member(file, "configuration");
+    bool has_flag = false;
+    if (!given)
+        given = json_member(file, "condiguration");
+    for (size_t i = 0; i < count; i++)
+        has_flag = has_flag || flags[i].value;
+    if (!given && !has_flag)
+        return;
+    json_key(w, "configuration");
+    json_begin_object(w);
+    copy_rest(w, given, flags, count, false);
+    for (size_t i = 0; i < count; i++) {
+        if (flags[i].value && i < amounts)
+            put_amount(w, &flags[i]);
+        else if (flags[i].value)
+            json_put_text(w, flags[i].key, text_from(flags[i].value));
+    }
+    json_end_object(w);
+}
+
+static void add_body(struct buffer *out, const struct deploy_request *request,
+                     const struct json_node *file)
+{
+    const struct flag flags[] = {
+        { "code_version", request->code }, { "configuration_version", request->config },
+        { "selector", request->selector }, { "plan_hash", request->plan },
+        { "reason", request->reason },
+    };
+    const size_t count = sizeof flags / sizeof flags[0];
+    struct json_writer w;
+    json_writer_init(&w, out);
+    json_begin_object(&w);
+    copy_rest(&w, file, flags, count, true);
+    for (size_t i = 0; i < count; i++)
+        if (flags[i].value)
+            json_put_text(&w, flags[i].key, text_from(flags[i].value));
+    if (!request->code && !json_member(file, "code_version"))
+        json_put_null(&w, "code_version"); /* configuration only, said explicitly */
+    add_configuration(&w, request, file);
+    json_end_object(&w);
+}
+
+/* Whether the file narrows the fleet down: an empty map or text does not. */
+static bool selects(const struct json_node *file)
+{
+    static const char *const keys[] = { "labels", "lables", "selector" };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const struct json_node *node = json_member(file, keys[i]);
+        if (node && (node->count > 0 || node->text.size > 0))
+            return true;
+    }
+    return false;
+}
+
+static bool check(const struct deploy_request *request, const struct json_node *file,
+                  struct err *err)
+{
+    bool has_selector = (request->selector && request->selector[0]) || selects(file);
+    bool has_version = request->code || request->config || json_member(file, "code_version") ||
+                       json_member(file, "configuration_version");
+    if (!has_version)
+        return err_set(err, ERR_USAGE, "which version? --code says so");
+    if (!has_selector && !request->is_all)
+        return err_set(err, ERR_USAGE, "which instances? -l SEL says so, or --all for the fleet");
+    if (has_selector && request->is_all)
+        return err_set(err, ERR_USAGE, "--all and a selector contradict each other");
+    return true;
+}
+
+bool deploy_body_make(const struct deploy_request *request, struct buffer *out, struct err *err)
+{
+    cleanup(buffer_release) struct buffer json;
+    cleanup(arena_release) struct arena arena;
+    const struct json_node *file = NULL;
+    buffer_init(&json, &memory_heap, 2 * (size_t)YAML_SIZE_MAX);
+    arena_init(&arena, &memory_heap, TREE_MAX);
+    if (request->file && !read_tree(request->file, &json, &arena, &file, err))
+        return false;
+    if (!check(request, file, err))
+        return false;
+    add_body(out, request, file);
+    if (out->failed)
+        return err_set(err, ERR_TOO_LARGE, "the request is larger than %d bytes", LIMIT_BODY);
+    return true;
+}
