@@ -50,7 +50,7 @@ bool admission_is_free(const struct fleet *fleet, const struct selector *selecto
                        const struct rollout *but, struct rollout **ret_other, struct err *err)
 {
     uint32_t others = 0;
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         const struct rollout_live *live = fleet->live[i];
         if (!live || live->rollout == but)
             continue;
@@ -175,6 +175,8 @@ static bool prepare(struct fleet *fleet, const struct deploy_command *command,
     }
     struct prospect p = look(fleet, &r->selector, r->target);
     size_t picks = amount_down(r->config.batch_size, p.matches);
+    if (picks > p.needing)
+        picks = p.needing;
     bool fits = p.matches > 0 && fleet_reserve(fleet, p.touches + picks + 8, err);
     if (!fits) {
         if (p.matches == 0)

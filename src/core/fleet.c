@@ -252,7 +252,7 @@ struct rollout *fleet_rollout(const struct fleet *fleet, uint32_t number)
 struct rollout *fleet_first_live(const struct fleet *fleet)
 {
     struct rollout *first = NULL;
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         struct rollout_live *live = fleet->live[i];
         if (live && (!first || live->rollout->number < first->number))
             first = live->rollout;
@@ -343,7 +343,7 @@ static bool has_room(struct fleet *fleet, size_t touches)
     compact(fleet->undo, &fleet->undo_first, &fleet->undo_count, sizeof fleet->undo[0]);
     compact(fleet->undo_rollouts, &fleet->undo_rollout_first, &fleet->undo_rollout_count,
             sizeof fleet->undo_rollouts[0]);
-    size_t rollouts = ROLLOUTS_PER_COMMAND + LIMIT_LIVE_ROLLOUTS;
+    size_t rollouts = ROLLOUTS_PER_COMMAND + FLEET_LIVE_MAX;
     size_t changes = (touches + rollouts) * CHANGES_PER_TOUCH;
     return grow(memory, (void **)&fleet->undo, &fleet->undo_capacity, fleet->undo_count + touches,
                 sizeof fleet->undo[0]) &&
@@ -588,9 +588,9 @@ void fleet_forget_rollout(struct fleet *fleet, struct rollout *r)
 bool fleet_make_live(struct fleet *fleet, struct rollout *r, struct err *err)
 {
     uint16_t index = 0;
-    while (index < LIMIT_LIVE_ROLLOUTS && fleet->live[index])
+    while (index < FLEET_LIVE_MAX && fleet->live[index])
         index++;
-    if (index == LIMIT_LIVE_ROLLOUTS)
+    if (index == FLEET_LIVE_MAX)
         return err_set(err, ERR_FULL, "%d rollouts are live already", LIMIT_LIVE_ROLLOUTS);
     struct rollout_live *live = memory_take_zeroed(fleet->memory, sizeof *live);
     if (!live)

@@ -19,6 +19,8 @@
 #include "core/waiting.h"
 
 #define FLEET_NONE UINT32_MAX /* "no instance" */
+/* A rollback is made before the live rollout that it undoes has ended. */
+#define FLEET_LIVE_MAX (LIMIT_LIVE_ROLLOUTS + 1)
 
 /* Settings that the core obeys. Times in ms. Ranges: cmd/settings.c. */
 struct fleet_settings {
@@ -150,7 +152,7 @@ struct fleet {
 
     struct rollout **rollouts; /* ascending numbers, ended ones included */
     uint32_t rollout_count, rollout_capacity;
-    struct rollout_live *live[LIMIT_LIVE_ROLLOUTS]; /* NULL = free */
+    struct rollout_live *live[FLEET_LIVE_MAX]; /* NULL = free */
     uint32_t live_count;
     uint32_t last_number; /* of a rollout */
 

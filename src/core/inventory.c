@@ -301,7 +301,10 @@ uint32_t fleet_give_interval(struct fleet *fleet, struct instance *inst)
         interval = s->heartbeat_max_ms;
     if (is_busy && interval > s->active_interval_ms)
         interval = s->active_interval_ms;
+    bool is_shorter = interval < inst->interval_ms;
     inst->interval_ms = (uint32_t)interval;
+    if (is_shorter) /* it may have to be missed earlier than its timer stands */
+        place_arm(fleet, fleet_find(fleet, instance_key(inst)));
     /* 75 to 100 %, by a hash of who asks and when: neighbours must not beat in step. */
     uint64_t hash = text_hash(instance_key(inst), (uint64_t)inst->last_seen);
     return (uint32_t)(interval - (int64_t)(hash % (uint64_t)(interval / 4 + 1)));

@@ -52,7 +52,7 @@ bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_
         !map_reserve(&fleet->keys, fleet->instance_count))
         return err_set(err, ERR_MEMORY, "no memory for the state that was stored");
     place_rebuild(fleet);
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS && stood_still_ms > 0; i++)
+    for (size_t i = 0; i < FLEET_LIVE_MAX && stood_still_ms > 0; i++)
         if (fleet->live[i] && fleet->live[i]->rollout->state == ROLLOUT_RUNNING)
             move_rollout(fleet, fleet->live[i]->rollout, stood_still_ms);
     return true;

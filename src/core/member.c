@@ -64,9 +64,15 @@ static bool is_well(const struct member_view *v)
     return v->is_on_target && v->status == INSTANCE_HEALTHY && v->healthy_since != 0;
 }
 
+/* Who is not heard is not well: a member that dies while it settles must not hold its slot for ever. */
+static bool is_heard_well(const struct member_view *v)
+{
+    return v->is_online && is_well(v);
+}
+
 static bool is_overdue(const struct member_view *v, int64_t deadline)
 {
-    return deadline != 0 && !v->clocks_stand_still && v->now >= deadline && !is_well(v);
+    return deadline != 0 && !v->clocks_stand_still && v->now >= deadline && !is_heard_well(v);
 }
 
 static bool holds(const void *subject, unsigned guard)
@@ -76,7 +82,7 @@ static bool holds(const void *subject, unsigned guard)
     case MEMBER_IS_EXEMPT: return v->is_exempt;
     case MEMBER_ON_TARGET: return v->is_on_target && !v->is_exempt;
     case MEMBER_IS_SETTLED:
-        return v->is_online && is_well(v) && v->now - v->healthy_since >= v->min_healthy_ms;
+        return is_heard_well(v) && v->now - v->healthy_since >= v->min_healthy_ms;
     case MEMBER_BROKE:
         return v->status == INSTANCE_FAILED &&
                (v->is_on_target || v->status_when_picked != INSTANCE_FAILED);
@@ -106,8 +112,8 @@ int64_t member_due(enum member_state state, const struct member_view *v)
 {
     if (state != MEMBER_IN_PROGRESS && state != MEMBER_FAILED)
         return INT64_MAX;
-    if (is_well(v))
-        return v->is_online ? v->healthy_since + v->min_healthy_ms : INT64_MAX;
+    if (is_heard_well(v))
+        return v->healthy_since + v->min_healthy_ms;
     if (state == MEMBER_FAILED || v->clocks_stand_still)
         return INT64_MAX;
     int64_t due = earlier(INT64_MAX, v->deadline_at);

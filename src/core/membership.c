@@ -29,15 +29,23 @@ void member_wish(struct fleet *fleet, uint32_t slot, struct version target)
     set_wish(fleet, slot, wish);
 }
 
+/* One part. Half an update is taken back as a whole: that pair may never have run together. */
+static uint32_t withdrawn(uint32_t wish, uint32_t current, uint32_t target, uint32_t previous)
+{
+    if (target != 0 && wish == target)
+        return previous;
+    return wish == current ? wish : 0;
+}
+
 void member_withdraw(struct fleet *fleet, uint32_t slot)
 {
     const struct instance *inst = fleet_at(fleet, slot);
     const struct assignment *a = &inst->assignment;
-    struct version wish = inst->desired;
-    if (inst->current.code != wish.code)
-        wish.code = a->target.code == wish.code ? a->previous.code : 0;
-    if (inst->current.config != wish.config)
-        wish.config = a->target.config == wish.config ? a->previous.config : 0;
+    struct version wish = {
+        .code = withdrawn(inst->desired.code, inst->current.code, a->target.code, a->previous.code),
+        .config = withdrawn(inst->desired.config, inst->current.config, a->target.config,
+                            a->previous.config),
+    };
     set_wish(fleet, slot, wish);
 }
 
@@ -206,7 +214,7 @@ bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum mem
 
 static struct rollout *joinable(const struct fleet *fleet, const struct instance *inst)
 {
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS && fleet->live_count > 0; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++) {
         const struct rollout_live *live = fleet->live[i];
         if (live && live->rollout->config.dynamic &&
             selector_matches(&live->rollout->selector, &fleet->labels, inst->labels))
@@ -227,8 +235,10 @@ void member_review(struct fleet *fleet, uint32_t slot)
 {
     struct instance *inst = fleet_touch(fleet, slot);
     struct rollout *r = fleet_rollout_of(fleet, inst);
-    if (r && !inst->is_gone && selector_matches(&r->selector, &fleet->labels, inst->labels))
+    if (r && !inst->is_gone && selector_matches(&r->selector, &fleet->labels, inst->labels)) {
+        place_again(fleet, slot);
         return;
+    }
     if (r)
         leave(fleet, r, slot);
     r = inst->is_gone ? NULL : joinable(fleet, inst);

@@ -276,7 +276,7 @@ void place_arm(struct fleet *fleet, uint32_t slot)
 
 static struct rollout_live *derive_live(const struct fleet *fleet, const struct instance *inst)
 {
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         struct rollout_live *live = fleet->live[i];
         if (live && place_derive_member(fleet, inst, live->rollout))
             return live;
@@ -296,7 +296,7 @@ static void forget_derived(struct fleet *fleet)
     fleet->names = ORDERED_NONE;
     fleet->instance_count = 0;
     fleet->tally = (struct tally_fleet){ .online = 0 };
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         if (!fleet->live[i])
             continue;
         fleet->live[i]->tally = (struct tally){ .total = 0 };
@@ -338,7 +338,7 @@ void place_rebuild(struct fleet *fleet)
 
 struct recount {
     struct tally_fleet fleet;
-    struct tally live[LIMIT_LIVE_ROLLOUTS];
+    struct tally live[FLEET_LIVE_MAX];
     uint32_t instances;
     size_t faults;
     struct err *what;
@@ -382,7 +382,7 @@ static void check_sums(struct fleet *fleet, struct recount *r)
         differ(r, NULL, "the counters of the fleet are not a recount");
     if (r->instances != fleet->instance_count)
         differ(r, NULL, "the number of instances is not a recount");
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         const struct rollout_live *live = fleet->live[i];
         if (!live)
             continue;

@@ -43,8 +43,9 @@ static enum rollout_cause breach(const struct fleet *fleet, const struct rollout
     if (r->config.progress_deadline_ms > 0 && t->in_progress > 0 &&
         fleet->now >= r->progressed_at + r->config.progress_deadline_ms)
         return ROLLOUT_CAUSE_PROGRESS_DEADLINE;
-    bool is_hopeless = t->completed == 0 || r->config.on_leftover == ON_LEFTOVER_FAIL;
-    if (is_hopeless && awaited_leftovers(r) > 0 && leftover_time_is_over(fleet, r))
+    bool is_hopeless = t->completed == 0 || (r->config.on_leftover == ON_LEFTOVER_FAIL &&
+                                             awaited_leftovers(r) > 0);
+    if (is_hopeless && leftover_time_is_over(fleet, r))
         return ROLLOUT_CAUSE_LEFTOVER;
     return ROLLOUT_CAUSE_NONE;
 }
@@ -70,8 +71,6 @@ static bool breaches(const struct rollout_view *v, bool is_undo, enum rollout_on
 {
     if (breach(v->fleet, v->r) == ROLLOUT_CAUSE_NONE)
         return false;
-    if (action == ON_FAILURE_PAUSE)
-        return v->r->config.on_failure == ON_FAILURE_PAUSE;
     /* A failing rollback never loops: it ends, and its wishes stay (RB9). */
     return (v->r->rollback_of != 0) == is_undo && (is_undo || v->r->config.on_failure == action);
 }
@@ -196,11 +195,35 @@ static void withdraw_one(struct fleet *fleet, struct rollout *r, uint32_t slot)
     }
 }
 
-/* Wishes of members that have not reported the target; those on the target keep theirs. */
+/* Wishes of members that have not reported the target; those on the target keep theirs. Those that
+ * wait for another attempt have one too. */
 static void withdraw(struct fleet *fleet, struct rollout *r)
 {
-    each_member(fleet, r, SET_BUSY, withdraw_one);
-    each_member(fleet, r, SET_BROKEN, withdraw_one);
+    for (unsigned set = SET_FIRST_FAILED; set < MEMBER_SET_COUNT; set++)
+        each_member(fleet, r, (enum member_set)set, withdraw_one);
+}
+
+/* How many records withdraw() touches at most. */
+static size_t count_ordered(const struct fleet *fleet, const struct rollout *r)
+{
+    size_t count = 0;
+    for (unsigned set = SET_FIRST_FAILED; set < MEMBER_SET_COUNT; set++) {
+        uint32_t root = r->live->sets[set];
+        for (uint32_t slot = ordered_first(&fleet->members, root); slot != ORDERED_NONE;
+             slot = ordered_after(&fleet->members, root, slot))
+            count += fleet_at(fleet, slot)->assignment.rollout == r->number;
+    }
+    return count;
+}
+
+/* While only leftovers remained nobody was in flight: that time is no lack of progress (P3). */
+static void disarm_leftovers(const struct fleet *fleet, struct rollout *r)
+{
+    if (r->leftover_at == 0)
+        return;
+    int64_t now = r->state == ROLLOUT_PAUSED ? r->paused_at : fleet->now;
+    r->progressed_at += now - (r->leftover_at - r->config.leftover_timeout_ms);
+    r->leftover_at = 0;
 }
 
 static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
@@ -220,7 +243,7 @@ static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
     if (effects & SM_DO(rollout, ROLLOUT_ARM_LEFTOVERS))
         r->leftover_at = fleet->now + r->config.leftover_timeout_ms;
     if (effects & SM_DO(rollout, ROLLOUT_DISARM_LEFTOVERS))
-        r->leftover_at = 0;
+        disarm_leftovers(fleet, r);
     if (effects & SM_DO(rollout, ROLLOUT_TRY_AGAIN))
         each_member(fleet, r, SET_BROKEN, try_again);
     if (effects & SM_DO(rollout, ROLLOUT_WITHDRAW))
@@ -286,7 +309,8 @@ static void publish_move(struct fleet *fleet, const struct rollout *r, enum roll
 
 /* The most records that following a row may touch, each counted once; the rollback reserves for
  * itself. */
-static size_t touches_of(const struct rollout *r, const struct sm_row *row)
+static size_t touches_of(const struct fleet *fleet, const struct rollout *r,
+                         const struct sm_row *row)
 {
     const struct tally *t = rollout_tally(r);
     size_t touches = 4;
@@ -294,11 +318,12 @@ static size_t touches_of(const struct rollout *r, const struct sm_row *row)
         uint32_t slots = free_slots(r);
         touches += slots < t->pending_online ? slots : t->pending_online;
     }
-    if (row->to != SM_STAY && row->on != ROLLOUT_START)
+    if (row->to != SM_STAY)
         touches += t->in_progress;
-    if (row->then & (SM_DO(rollout, ROLLOUT_ACKNOWLEDGE) | SM_DO(rollout, ROLLOUT_TRY_AGAIN) |
-                     SM_DO(rollout, ROLLOUT_WITHDRAW) | SM_DO(rollout, ROLLOUT_RESTORE)))
+    if (row->then & (SM_DO(rollout, ROLLOUT_ACKNOWLEDGE) | SM_DO(rollout, ROLLOUT_TRY_AGAIN)))
         touches += t->failed;
+    if (row->then & (SM_DO(rollout, ROLLOUT_WITHDRAW) | SM_DO(rollout, ROLLOUT_RESTORE)))
+        touches += count_ordered(fleet, r);
     return touches;
 }
 
@@ -315,7 +340,8 @@ bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event eve
         return true;
     struct rollout_order breached = { .cause = breach(fleet, r) };
     struct rollback_plan plan = { .source = r };
-    if (!fleet_reserve(fleet, touches_of(r, row), err))
+    /* Who starts a rollout has reserved for it: a start cannot fail. */
+    if (event != ROLLOUT_START && !fleet_reserve(fleet, touches_of(fleet, r, row), err))
         return false;
     if (row->then & SM_DO(rollout, ROLLOUT_RESTORE)) {
         if (!rollback_prepare_automatic(fleet, r, &plan, err))
@@ -328,7 +354,8 @@ bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event eve
     enum rollout_state was = r->state;
     fleet_touch_rollout(fleet, r);
     r->state = sm_target(row, r->state);
-    r->generation++;
+    if (event != ROLLOUT_EVALUATE || r->state != was)
+        r->generation++; /* a decision; picks and timers are none */
     bool is_end = !rollout_is_live(r);
     if (is_end)
         note_end(fleet, r, order ? order->cause : ROLLOUT_CAUSE_NONE);

@@ -12,6 +12,14 @@
 
 /* ---- what to restore --------------------------------------------------------------------------------- */
 
+/* Whether `target` says what to run instead of what the source changed: it names all of that, and
+ * another version of it. */
+static bool replaces(struct version target, struct version source)
+{
+    bool is_whole = (!source.code || target.code) && (!source.config || target.config);
+    return is_whole && !version_is_at(target, source);
+}
+
 /* RB4: the newest success before the source, on the same selector, with another version. */
 static const struct rollout *target_rollout(const struct fleet *fleet,
                                             const struct rollout *source)
@@ -19,7 +27,7 @@ static const struct rollout *target_rollout(const struct fleet *fleet,
     for (uint32_t i = fleet->rollout_count; i > 0; i--) {
         const struct rollout *r = fleet->rollouts[i - 1];
         if (r->number < source->number && r->state == ROLLOUT_COMPLETED && r->rollback_of == 0 &&
-            r->rolled_back_by == 0 && !version_equal(r->target, source->target) &&
+            r->rolled_back_by == 0 && replaces(r->target, source->target) &&
             text_equal(r->selector_text, source->selector_text))
             return r;
     }
@@ -64,7 +72,7 @@ static struct survey survey(const struct fleet *fleet, const struct rollout *sou
         bool is_resolved = is_touched && (has_fallback || knows_previous(inst, source));
         s.resolved += is_resolved ? 1 : 0;
         s.unresolved += is_touched && !is_resolved ? 1 : 0;
-        s.touches += is_touched || inst->status == INSTANCE_FAILED ? 1 : 0;
+        s.touches += is_touched ? 1 : 0;
     }
     return s;
 }
@@ -110,10 +118,8 @@ static struct rollout *draft(struct fleet *fleet, const struct rollout *source,
         r->restores = target->number;
         struct version v = { .code = source->target.code ? target->target.code : 0,
                              .config = source->target.config ? target->target.config : 0 };
-        bool is_whole = (!source->target.code || v.code) && (!source->target.config || v.config);
-        if (is_whole)
-            r->target = (struct version){ intern_share(&fleet->texts, v.code),
-                                          intern_share(&fleet->texts, v.config) };
+        r->target = (struct version){ intern_share(&fleet->texts, v.code),
+                                      intern_share(&fleet->texts, v.config) };
     }
     return r;
 }
@@ -164,7 +170,8 @@ static void take_over(struct fleet *fleet, const struct rollback_plan *plan, uin
     struct version restored;
     bool is_resolved = is_touched && place_target(fleet, inst, created, &restored);
 
-    inventory_reset(fleet, slot);
+    if (is_touched)
+        inventory_reset(fleet, slot);
     if (is_touched && inst->assignment.rollout == source->number && was_in_flight) {
         fleet_touch(fleet, slot);
         inst->assignment.state = MEMBER_NONE;
@@ -249,7 +256,11 @@ static struct rollout *source_of(struct fleet *fleet, const struct rollback_comm
     buffer_init(&canonical, fleet->memory, LIMIT_SELECTOR);
     if (command->has_selector)
         selector_print(&command->selector, &canonical);
-    struct rollout *source = find_source(fleet, command, buffer_text(&canonical), err);
+    struct rollout *source = NULL;
+    if (canonical.failed)
+        err_set(err, ERR_MEMORY, "no memory for a selector");
+    else
+        source = find_source(fleet, command, buffer_text(&canonical), err);
     buffer_release(&canonical);
     return source;
 }

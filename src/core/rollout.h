@@ -50,7 +50,7 @@
     X(T, ROLLOUT_MOVE_CLOCKS,      "move_clocks",      "deadlines move by the length of the pause") \
     X(T, ROLLOUT_ACKNOWLEDGE,      "acknowledge",      "members failed by now no longer count for the threshold") \
     X(T, ROLLOUT_ARM_LEFTOVERS,    "arm_leftovers",    "leftovers get leftover_timeout to recover") \
-    X(T, ROLLOUT_DISARM_LEFTOVERS, "disarm_leftovers", "the leftover timer is cleared")         \
+    X(T, ROLLOUT_DISARM_LEFTOVERS, "disarm_leftovers", "the leftover timer is cleared, its time does not count")         \
     X(T, ROLLOUT_TRY_AGAIN,        "try_again",        "failed members wait for another slot")  \
     X(T, ROLLOUT_WITHDRAW,         "withdraw",         "wishes that were not fulfilled are taken back") \
     X(T, ROLLOUT_RESTORE,          "restore",          "the automatic rollback starts in the same commit")

@@ -46,7 +46,7 @@ static bool evaluate_live(struct fleet *fleet, struct err *err)
     if (fleet->settings.is_manual)
         return true;
     bool done = true;
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++)
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
             done &= progress_evaluate(fleet, fleet->live[i]->rollout, err);
     return done;
@@ -62,7 +62,7 @@ static bool is_needed(const struct fleet *fleet, uint32_t i)
     const struct rollout *r = fleet->rollouts[i];
     if (rollout_is_live(r) || r->live)
         return true;
-    for (size_t k = 0; k < LIMIT_LIVE_ROLLOUTS; k++)
+    for (size_t k = 0; k < FLEET_LIVE_MAX; k++)
         if (fleet->live[k] && fleet->live[k]->rollout->rollback_of == r->number)
             return true;
     if (r->state != ROLLOUT_COMPLETED)
@@ -124,7 +124,7 @@ int64_t fleet_next_due(const struct fleet *fleet)
     timers_first(&fleet->timers, &next);
     if (fleet->settings.is_manual)
         return next;
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         if (!fleet->live[i])
             continue;
         int64_t due = progress_due(fleet->live[i]->rollout);

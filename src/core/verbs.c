@@ -95,9 +95,15 @@ static struct rollout *repeat(struct fleet *fleet, const struct rollout *r,
                                       .is_fast = r->is_fast,
                                       .reason = command->reason };
     uint32_t number = r->number;
-    struct rollout *created = fleet_rollback(fleet, &again, ret_other, err);
+    struct err why = { .code = ERR_NONE };
+    struct rollout *created = fleet_rollback(fleet, &again, ret_other, &why);
     if (created)
         created->retry_of = number;
+    else if (why.code == ERR_NO_ROLLBACK_TARGET)
+        err_set(err, ERR_NOTHING_TO_RETRY, "r-%u left nothing of r-%u to be undone", number,
+                again.number);
+    else
+        err_set(err, why.code, "%s", why.text);
     return created;
 }
 
@@ -127,7 +133,8 @@ bool fleet_verb(struct fleet *fleet, struct rollout *r, const struct verb_comman
             return refuse(r, command->verb, err);
         return err_set(err, why.code, "%s", why.text);
     }
-    progress_concern(fleet, r, NULL);
+    if (rollout_is_live(r))
+        progress_evaluate(fleet, r, NULL); /* a verb decides, even where else only requests do */
     *ret = r;
     return true;
 }
