@@ -10,10 +10,10 @@
 #include <errno.h>
 
 const struct command *const commands[] = {
-    &server_command,    &instances_command, &deploy_command,   &rollouts_command, &rollout_command, &wait_command,
-    &pause_command,     &resume_command,   &promote_command,  &abort_command,   &retry_command,
-    &rollback_command,  &progress_command, &events_command,   &machine_command, &config_command, &version_command,
-    &help_command,      &man_command,
+    &server_command, &instances_command, &deploy_command,   &rollouts_command, &rollout_command,
+    &wait_command,   &pause_command,     &resume_command,   &promote_command,  &abort_command,
+    &retry_command,  &rollback_command,  &progress_command, &events_command,   &machine_command,
+    &config_command, &version_command,   &help_command,     &man_command,
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 
@@ -30,8 +30,8 @@ const struct command *command_nearest(const char *name)
     const struct command *best = NULL;
     unsigned best_distance = NAME_DISTANCE_MAX + 1;
     for (size_t i = 0; i < command_count; i++) {
-        unsigned distance = commands[i]->is_hidden ? best_distance
-                                                   : name_distance(name, commands[i]->name);
+        unsigned distance =
+            commands[i]->is_hidden ? best_distance : name_distance(name, commands[i]->name);
         if (distance < best_distance) {
             best = commands[i];
             best_distance = distance;
