@@ -4,12 +4,14 @@
  * than a request over a kept connection. */
 #include "net/http_client.h"
 
+#include "net/http_queue.h"
 #include "net/http_request.h"
 
 #include <assert.h>
 #include <uv.h>
 
 #define IDLE_HANDLES_KEPT 1024
+#define QUEUE_LOOK_MS     100 /* how exact the timeouts of waiting requests are */
 
 struct transfer {
     struct http_request_handle handle;
@@ -23,8 +25,10 @@ struct http_client {
     uv_loop_t *uv;
     CURLM *multi;
     uv_timer_t timer;
-    uv_idle_t soon;   /* for a wait of 0 ms: as a timer it would come before every socket */
-    unsigned handles; /* timer and soon, not closed yet */
+    uv_idle_t soon; /* for a wait of 0 ms: as a timer it would come before every socket */
+    uv_timer_t queue_timer;
+    unsigned handles; /* the three above, not closed yet */
+    struct http_queue queue;
     struct http_client_options options;
     struct http_url server;
     struct transfer *live, *idle;
@@ -99,6 +103,86 @@ static void keep_transfer(struct transfer *t)
     client->idle_count++;
 }
 
+/* Hands `call` to curl. False: no memory. */
+static bool transfer(struct http_client *client, const struct call *call, call_done_fn *done,
+                     void *ctx)
+{
+    struct transfer *t = take_transfer(client);
+    if (!t)
+        return false;
+    if (!http_request_prepare(&t->handle, &client->server, call, NULL) ||
+        curl_multi_add_handle(client->multi, t->handle.easy) != CURLM_OK) {
+        free_transfer(t);
+        return false;
+    }
+    t->done = done;
+    t->ctx = ctx;
+    link_live(t);
+    return true;
+}
+
+static void tell(struct waiting_call *waiting, const struct err *err)
+{
+    struct call_result result = { .err = *err };
+    waiting->done(waiting->ctx, &result);
+    free(waiting);
+}
+
+static void tell_late(struct http_client *client, struct waiting_call *waiting)
+{
+    struct err err = { 0 };
+    err_set(&err, ERR_UNAVAILABLE, "no connection to %s was free within %lld ms",
+            client->server.shown, (long long)waiting->call.timeout_ms);
+    tell(waiting, &err);
+}
+
+/* Starts what waits, as far as connections are free. */
+static void start_waiting(struct http_client *client)
+{
+    while (!client->closing && client->live_count < client->options.connections_max) {
+        struct waiting_call *waiting = http_queue_take(&client->queue);
+        if (!waiting)
+            return;
+        int64_t left_ms = waiting->deadline_ms - (int64_t)uv_now(client->uv);
+        if (left_ms <= 0) {
+            tell_late(client, waiting);
+            continue;
+        }
+        struct call call = waiting->call;
+        call.timeout_ms = left_ms;
+        if (!transfer(client, &call, waiting->done, waiting->ctx)) {
+            struct err err = { .code = ERR_MEMORY, .text = "no memory for the request" };
+            tell(waiting, &err);
+            continue;
+        }
+        free(waiting);
+    }
+}
+
+static void on_queue_timer(uv_timer_t *timer)
+{
+    struct http_client *client = timer->data;
+    struct waiting_call *late = http_queue_take_late(&client->queue, (int64_t)uv_now(client->uv));
+    while (late) {
+        struct waiting_call *next = late->next;
+        tell_late(client, late);
+        late = next;
+    }
+    if (!client->closing && client->queue.count > 0)
+        uv_timer_start(timer, on_queue_timer, QUEUE_LOOK_MS, 0);
+}
+
+static bool wait_in_line(struct http_client *client, const struct call *call, call_done_fn *done,
+                         void *ctx)
+{
+    int64_t deadline_ms = (int64_t)uv_now(client->uv) + call->timeout_ms;
+    if (!http_queue_add(&client->queue, call, deadline_ms, done, ctx))
+        return false;
+    if (!uv_is_active((uv_handle_t *)&client->queue_timer))
+        uv_timer_start(&client->queue_timer, on_queue_timer, QUEUE_LOOK_MS, 0);
+    return true;
+}
+
 /* Tells the caller, who may start new requests inside; then the handle is free again. */
 static void finish(struct transfer *t, CURLcode code)
 {
@@ -125,6 +209,7 @@ static void finish_all_done(struct http_client *client)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t);
         finish(t, code);
     }
+    start_waiting(client);
 }
 
 static void act(struct http_client *client, curl_socket_t fd, int events)
@@ -218,21 +303,13 @@ static bool port_start(void *self, const struct call *call, call_done_fn *done, 
 {
     struct http_client *client = self;
     assert(call->timeout_ms > 0);
-    if (client->closing || client->live_count >= client->options.calls_max ||
+    if (client->closing || http_client_calls(client) >= client->options.calls_max ||
         !http_request_is_sound(call))
         return false;
-    struct transfer *t = take_transfer(client);
-    if (!t)
-        return false;
-    if (!http_request_prepare(&t->handle, &client->server, call, NULL) ||
-        curl_multi_add_handle(client->multi, t->handle.easy) != CURLM_OK) {
-        free_transfer(t);
-        return false;
-    }
-    t->done = done;
-    t->ctx = ctx;
-    link_live(t);
-    return true;
+    /* Who waits already comes first. */
+    if (client->live_count >= client->options.connections_max || client->queue.count > 0)
+        return wait_in_line(client, call, done, ctx);
+    return transfer(client, call, done, ctx);
 }
 
 static bool set_up_multi(struct http_client *client)
@@ -244,8 +321,6 @@ static bool set_up_multi(struct http_client *client)
            curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client) == CURLM_OK &&
            curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) == CURLM_OK &&
            curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client) == CURLM_OK &&
-           curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections) ==
-               CURLM_OK &&
            curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
 }
 
@@ -281,8 +356,9 @@ bool http_client_open(struct loop *loop, struct text server_url,
     }
     uv_timer_init(client->uv, &client->timer);
     uv_idle_init(client->uv, &client->soon);
-    client->timer.data = client->soon.data = client;
-    client->handles = 2;
+    uv_timer_init(client->uv, &client->queue_timer);
+    client->timer.data = client->soon.data = client->queue_timer.data = client;
+    client->handles = 3;
     *ret = client;
     return true;
 }
@@ -295,13 +371,11 @@ static void on_closed(uv_handle_t *handle)
         free(client);
 }
 
-static void call_off(struct transfer *t)
+static void call_off(struct transfer *t, const struct err *err)
 {
-    struct call_result result = { 0 };
+    struct call_result result = { .err = *err };
     curl_multi_remove_handle(t->client->multi, t->handle.easy);
     unlink_live(t);
-    err_set(&result.err, ERR_UNAVAILABLE, "the request to %s was called off: stopping",
-            t->client->server.shown);
     t->done(t->ctx, &result);
     free_transfer(t);
 }
@@ -310,9 +384,15 @@ void http_client_close(struct http_client *client)
 {
     if (!client)
         return;
+    struct err err = { 0 };
+    struct waiting_call *waiting;
+    err_set(&err, ERR_UNAVAILABLE, "the request to %s was called off: stopping",
+            client->server.shown);
     client->closing = true;
     while (client->live)
-        call_off(client->live);
+        call_off(client->live, &err);
+    while ((waiting = http_queue_take(&client->queue)))
+        tell(waiting, &err);
     while (client->idle) {
         struct transfer *t = client->idle;
         client->idle = t->next;
@@ -321,6 +401,7 @@ void http_client_close(struct http_client *client)
     curl_multi_cleanup(client->multi); /* ends the watches by on_curl_socket() */
     uv_close((uv_handle_t *)&client->timer, on_closed);
     uv_close((uv_handle_t *)&client->soon, on_closed);
+    uv_close((uv_handle_t *)&client->queue_timer, on_closed);
 }
 
 struct caller_port http_client_port(struct http_client *client)
@@ -330,5 +411,5 @@ struct caller_port http_client_port(struct http_client *client)
 
 unsigned http_client_calls(const struct http_client *client)
 {
-    return client->live_count;
+    return client->live_count + client->queue.count;
 }

@@ -215,16 +215,43 @@ static void test_line_ends_in_header_values_are_refused(void **state)
     http_client_close(client);
 }
 
+static void test_waiting_for_a_connection_counts_toward_the_timeout(void **state)
+{
+    struct site *site = *state;
+    struct http_client_options options = { .connections_max = 1, .calls_max = 3 };
+    struct http_client *client = open_client(site, site->url, &options);
+    struct caller_port port = http_client_port(client);
+    struct call hold = get("/hold"), quick = get("/hello"), patient = get("/hello");
+    struct outcome held = { 0 }, late = { 0 }, served = { 0 }, refused = { 0 };
+    quick.timeout_ms = 150;
+    assert_true(port.start(port.self, &hold, on_done, &held));
+    assert_true(port.start(port.self, &quick, on_done, &late));
+    assert_true(port.start(port.self, &patient, on_done, &served));
+
+    assert_false(port.start(port.self, &patient, on_done, &refused)); /* calls_max */
+    assert_true(site_wait(site, &late.done, 1));
+    assert_int_equal(held.done + served.done, 0);
+    site_answer_held(site, 0, "go");
+    assert_true(site_wait(site, &served.done, 1));
+
+    assert_int_equal(late.err.code, ERR_UNAVAILABLE);
+    assert_non_null(strstr(late.err.text, "was free within 150 ms"));
+    assert_int_equal(held.status, 200);
+    assert_string_equal(served.body, "hello\n");
+    http_client_close(client);
+}
+
 static void test_closing_calls_everything_off_once(void **state)
 {
     struct site *site = *state;
-    struct http_client *client = open_client(site, site->url, NULL);
+    struct http_client_options options = { .connections_max = 2 };
+    struct http_client *client = open_client(site, site->url, &options);
     struct caller_port port = http_client_port(client);
     struct call call = get("/hold");
     struct outcome outcomes[3] = { 0 };
     for (unsigned i = 0; i < 3; i++)
         assert_true(port.start(port.self, &call, on_done, &outcomes[i]));
-    assert_true(site_wait_held(site, 3));
+    assert_true(site_wait_held(site, 2));
 
     http_client_close(client);
 
@@ -389,6 +416,7 @@ int main(void)
         WITH_SITE(test_an_answer_over_its_bound_fails),
         WITH_SITE(test_retry_after_is_read),
         WITH_SITE(test_line_ends_in_header_values_are_refused),
+        WITH_SITE(test_waiting_for_a_connection_counts_toward_the_timeout),
         WITH_SITE(test_closing_calls_everything_off_once),
         cmocka_unit_test(test_what_is_no_server_url_is_refused),
         WITH_SITE(test_a_blocking_call_brings_the_answer_or_says_why_not),
