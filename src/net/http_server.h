@@ -14,9 +14,9 @@
  * HTTP_LARGE_MEMORY. A later head on a small connection that outgrows it is refused with 414 or
  * 431.
  *
- * Framing: what RFC 9112 lets a recipient repair, libmicrohttpd repairs before we see it: a bare LF
- * ends a line, a folded line is one line. Everything else that could be read in two ways is
- * refused.
+ * Framing: ambiguous lengths, blanks in names, a lone CR and unknown codings are refused. What
+ * libmicrohttpd repairs before we see it stays repaired: a bare LF ends a line, a folded line is
+ * one line, and a NUL ends the URL or the value it stands in. A method may be any word.
  *
  * Cost of waiting: an exchange that is not answered inside handle() leaves libmicrohttpd's care and
  * comes back, about 1.5 us, and whenever any comes back, all that still wait are walked over: 8000

@@ -307,3 +307,22 @@ bool site_is_closed(struct site *site, int fd)
     buffer_release(&rest);
     return !open;
 }
+
+struct buffer heard_nothing(void)
+{
+    struct buffer buffer;
+    buffer_init(&buffer, &memory_heap, 64 * 1024 * 1024);
+    return buffer;
+}
+
+void assert_has(struct buffer *heard, const char *text)
+{
+    if (!strstr(buffer_c_string(heard), text))
+        fail_msg("\"%s\" is not in \"%.400s\"", text, buffer_c_string(heard));
+}
+
+void assert_lacks(struct buffer *heard, const char *text)
+{
+    if (strstr(buffer_c_string(heard), text))
+        fail_msg("\"%s\" is in \"%.400s\"", text, buffer_c_string(heard));
+}

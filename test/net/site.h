@@ -59,4 +59,9 @@ void site_hear(struct site *site, int fd, struct buffer *ret, const char *until)
 void site_talk(struct site *site, const char *request, struct buffer *ret);
 bool site_is_closed(struct site *site, int fd); /* waits up to five seconds for the end */
 
+/* What a client heard: an empty buffer to start with, and claims about it. */
+struct buffer heard_nothing(void);
+void assert_has(struct buffer *heard, const char *text);
+void assert_lacks(struct buffer *heard, const char *text);
+
 #endif
