@@ -10,6 +10,10 @@
 
 /* ---- steps of the two small machines ---------------------------------------------------------------- */
 
+/* A report's number is its status, so the first events follow the states one by one. */
+_Static_assert(INSTANCE_SAYS_UNKNOWN == 0 && (int)INSTANCE_RESET == (int)instance_state_count,
+               "one report per status, in the same order, before all other events");
+
 /* The only place that writes an instance's status. False: the table has no row, nothing changed. */
 static bool status_step(struct instance *inst, enum instance_event event)
 {
@@ -251,7 +255,7 @@ bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_
     if (command->has_sent_at)
         note_skew(fleet, inst, command->sent_at);
     if (is_changed)
-        apply_report(fleet, slot, &report, INSTANCE_SAYS_UNKNOWN + command->status);
+        apply_report(fleet, slot, &report, (enum instance_event)command->status);
     drop_report(fleet, &report);
     if (is_changed || is_awaited) {
         if (before) {
