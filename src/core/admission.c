@@ -129,7 +129,6 @@ static void enter_member(struct fleet *fleet, struct rollout *r, uint32_t slot)
         member_withdraw(fleet, slot);
     if (version_is_at(inst->current, r->target))
         member_wish(fleet, slot, r->target);
-    inst->is_joiner = false;
     bool joined = member_step(fleet, r, slot, MEMBER_JOIN);
     assert(joined);
 }

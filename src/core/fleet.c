@@ -375,6 +375,7 @@ struct instance *fleet_touch(struct fleet *fleet, uint32_t slot)
         fleet->undo[fleet->undo_count++] =
             (struct undo_instance){ .round = fleet->round, .slot = slot, .before = *inst };
         inst->touched_round = fleet->round;
+        place_sign(fleet, inst);
     }
     inst->changed_index = fleet->next_index;
     return inst;

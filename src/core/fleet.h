@@ -87,6 +87,7 @@ struct placement {
     uint16_t live;    /* index in fleet.live + 1; 0 = none */
     uint8_t set;      /* enum member_set */
     uint8_t state;    /* enum member_state */
+    bool is_joiner;   /* it came to match after the start */
     bool is_online, is_available, is_settling, is_acknowledged;
     uint8_t status;
 };
@@ -104,10 +105,10 @@ struct instance {
     uint32_t generation;    /* +1 when the wish changes */
     int32_t clock_skew_ms;  /* agent minus server; not durable */
     uint32_t interval_ms;   /* heartbeat interval given last; not durable */
-    uint32_t member_of;     /* number of the live rollout it belongs to, or 0. Durable with the
-                               record: one not written since a rollout started says nothing about
-                               it, and membership follows from the selector (place.c) */
-    bool is_joiner;         /* it came to match after the start */
+    uint32_t member_of;     /* number of the live rollout it belonged to when the record was touched
+                               last, or 0: one not touched since a rollout started says nothing
+                               about it, and membership follows from the selector (place.c) */
+    bool is_joiner;         /* of `member_of`: it came to match after the start */
     uint8_t status;         /* enum instance_state */
     uint8_t presence;       /* enum presence_state */
     uint8_t trail_count;

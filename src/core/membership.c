@@ -246,7 +246,6 @@ void member_review(struct fleet *fleet, uint32_t slot)
         place_again(fleet, slot);
         return;
     }
-    inst->is_joiner = true;
     bool joined = member_step(fleet, r, slot, MEMBER_JOIN);
     assert(joined);
     fleet_publish(fleet,

@@ -95,21 +95,21 @@ enum member_state place_derive_state(const struct fleet *fleet, const struct ins
 
 /* ---- counting -------------------------------------------------------------------------------------- */
 
-static enum member_set candidate_set(const struct instance *inst)
+static enum member_set candidate_set(const struct instance *inst, bool is_joiner)
 {
     static const uint8_t offsets[instance_state_count] = {
         [INSTANCE_FAILED] = 0, [INSTANCE_DEGRADED] = 1, [INSTANCE_UNKNOWN] = 2,
         [INSTANCE_HEALTHY] = 3
     };
-    unsigned base = inst->is_joiner ? SET_LATER_FAILED : SET_FIRST_FAILED;
+    unsigned base = is_joiner ? SET_LATER_FAILED : SET_FIRST_FAILED;
     return base + offsets[inst->status];
 }
 
-static enum member_set set_of(const struct instance *inst, enum member_state state)
+static enum member_set set_of(const struct instance *inst, enum member_state state, bool is_joiner)
 {
     switch (state) {
     case MEMBER_PENDING:
-        return inst->presence == PRESENCE_ONLINE ? candidate_set(inst) : SET_AWAY;
+        return inst->presence == PRESENCE_ONLINE ? candidate_set(inst, is_joiner) : SET_AWAY;
     case MEMBER_IN_PROGRESS: return SET_BUSY;
     case MEMBER_FAILED: return SET_BROKEN;
     case MEMBER_NONE:
@@ -121,7 +121,7 @@ static enum member_set set_of(const struct instance *inst, enum member_state sta
 }
 
 static struct placement placement_of(const struct instance *inst, const struct rollout_live *live,
-                                     enum member_state state)
+                                     enum member_state state, bool is_joiner)
 {
     bool is_online = inst->presence == PRESENCE_ONLINE;
     struct placement p = { .state = (uint8_t)state,
@@ -132,7 +132,8 @@ static struct placement placement_of(const struct instance *inst, const struct r
     bool is_mine = inst->assignment.rollout == live->rollout->number;
     p.live = (uint16_t)(live->index + 1);
     p.rollout = live->rollout->number;
-    p.set = (uint8_t)set_of(inst, state);
+    p.is_joiner = is_joiner;
+    p.set = (uint8_t)set_of(inst, state, is_joiner);
     p.is_available =
         is_online && inst->status == INSTANCE_HEALTHY && state != MEMBER_IN_PROGRESS;
     p.is_settling = state == MEMBER_IN_PROGRESS && inst->assignment.healthy_since != 0;
@@ -168,7 +169,8 @@ static void count_instance(struct tally_fleet *tally, const struct placement *p,
 static bool placement_equal(const struct placement *a, const struct placement *b)
 {
     return a->live == b->live && a->rollout == b->rollout && a->set == b->set &&
-           a->state == b->state && a->status == b->status && a->is_online == b->is_online &&
+           a->state == b->state && a->is_joiner == b->is_joiner && a->status == b->status &&
+           a->is_online == b->is_online &&
            a->is_available == b->is_available && a->is_settling == b->is_settling &&
            a->is_acknowledged == b->is_acknowledged;
 }
@@ -215,20 +217,36 @@ static void move(struct fleet *fleet, uint32_t slot, const struct placement *nex
     inst->placed = *next;
 }
 
+void place_sign(const struct fleet *fleet, struct instance *inst)
+{
+    const struct rollout *r = fleet_rollout_of(fleet, inst);
+    inst->member_of = r ? r->number : 0;
+    inst->is_joiner = r && inst->placed.is_joiner;
+}
+
+/* Whoever joins a rollout that has started is a joiner (A6). */
+static bool joins_late(const struct instance *inst, const struct rollout *before,
+                       const struct rollout *r)
+{
+    return r == before ? inst->placed.is_joiner : r->state != ROLLOUT_UNKNOWN;
+}
+
 void place_put(struct fleet *fleet, uint32_t slot, struct rollout_live *live,
                enum member_state state)
 {
     struct instance *inst = fleet_at(fleet, slot);
-    inst->member_of = live ? live->rollout->number : 0;
-    struct placement next = placement_of(inst, live, live ? state : MEMBER_NONE);
+    struct rollout *before = fleet_rollout_of(fleet, inst);
+    bool is_joiner = live && joins_late(inst, before, live->rollout);
+    struct placement next = placement_of(inst, live, live ? state : MEMBER_NONE, is_joiner);
     if (!placement_equal(&inst->placed, &next)) {
-        struct rollout *before = fleet_rollout_of(fleet, inst);
         if (before)
             fleet_touch_rollout(fleet, before);
         if (live && live->rollout != before)
             fleet_touch_rollout(fleet, live->rollout);
         move(fleet, slot, &next);
     }
+    if (inst->touched_round == fleet->round)
+        place_sign(fleet, inst);
     place_arm(fleet, slot);
 }
 
@@ -315,10 +333,8 @@ static void rebuild_one(struct fleet *fleet, uint32_t slot)
     fleet->instance_count++;
 
     struct rollout_live *live = derive_live(fleet, inst);
-    inst->is_joiner = derive_joiner(inst, live);
-    inst->member_of = live ? live->rollout->number : 0;
     enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
-    struct placement next = placement_of(inst, live, state);
+    struct placement next = placement_of(inst, live, state, derive_joiner(inst, live));
     inst->placed = (struct placement){ .status = STATUS_UNCOUNTED };
     move(fleet, slot, &next);
     place_arm(fleet, slot);
@@ -359,7 +375,7 @@ static void check_one(struct fleet *fleet, uint32_t slot, struct recount *r)
     struct placement p = effective(fleet, &inst->placed);
     struct rollout_live *live = derive_live(fleet, inst);
     enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
-    struct placement expected = placement_of(inst, live, state);
+    struct placement expected = placement_of(inst, live, state, derive_joiner(inst, live));
     r->instances++;
     count_instance(&r->fleet, &p, 1);
     if (p.live)

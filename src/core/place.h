@@ -22,6 +22,9 @@ void place_put(struct fleet *fleet, uint32_t slot, struct rollout_live *live,
                enum member_state state);
 /* The same, as the member it was. */
 void place_again(struct fleet *fleet, uint32_t slot);
+/* Writes into the record of which live rollout it is a member now; for fleet_touch(). Records that
+ * are not touched keep what they said, so that a start need not write the whole fleet. */
+void place_sign(const struct fleet *fleet, struct instance *inst);
 /* Out of all counters, sets and timers; for a record that goes. */
 void place_take_out(struct fleet *fleet, uint32_t slot);
 

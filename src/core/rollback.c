@@ -179,7 +179,6 @@ static void take_over(struct fleet *fleet, const struct rollback_plan *plan, uin
     }
     if (is_touched && !is_resolved)
         member_wish_nothing(fleet, slot);
-    inst->is_joiner = false;
     bool is_now = is_resolved && (was_in_flight || !version_is_at(inst->current, source->target));
     bool joined =
         member_step(fleet, created, slot, is_now ? MEMBER_REASSIGN : MEMBER_JOIN);

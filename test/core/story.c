@@ -13,14 +13,14 @@
 /* ---- the frame ---------------------------------------------------------------------------------
  */
 
-struct story *story_new(const struct fleet_settings *settings)
+struct story *story_new(const struct fleet_settings *settings, uint64_t hash_seed)
 {
     struct story *s = calloc(1, sizeof *s);
     assert_non_null(s);
     faulty_memory_init(&s->memory);
     s->now = STORY_BEGIN;
     assert_true(fleet_init(&s->fleet, &s->memory.memory,
-                           settings ? settings : &fleet_settings_default, 7, &s->err));
+                           settings ? settings : &fleet_settings_default, hash_seed, &s->err));
     s->fleet.started_at = s->now;
     arena_init(&s->arena, &memory_heap, SELECTORS_MAX);
     return s;
@@ -36,7 +36,7 @@ void story_free(struct story *s)
 
 int story_setup(void **state)
 {
-    *state = story_new(NULL);
+    *state = story_new(NULL, 7);
     return 0;
 }
 
@@ -369,6 +369,19 @@ void story_tick(struct story *s)
         story_done(s);
     }
     assert_false(more);
+}
+
+void story_undo(struct story *s)
+{
+    story_command(s);
+    fleet_undo(&s->fleet);
+    for (uint32_t number = 0; number < STORY_ROLLOUTS; number++) {
+        const struct rollout *r = fleet_rollout(&s->fleet, number);
+        s->in_flight[number] = r && r->live ? rollout_tally(r)->in_progress : 0;
+        if (!r || rollout_is_live(r))
+            s->ended[number] = 0;
+    }
+    story_check(s);
 }
 
 void story_restart(struct story *s, int64_t ms)

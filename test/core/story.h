@@ -35,9 +35,10 @@ struct story {
 /* ---- the frame ---------------------------------------------------------------------------------
  */
 
-struct story *story_new(const struct fleet_settings *settings); /* NULL: the default ones */
-void story_free(struct story *s);                               /* claims that nothing leaks */
-int story_setup(void **state); /* of cmocka: *state is a struct story */
+/* `settings` NULL: the default ones. Nothing may depend on the seed of the hashes. */
+struct story *story_new(const struct fleet_settings *settings, uint64_t hash_seed);
+void story_free(struct story *s); /* claims that nothing leaks */
+int story_setup(void **state);    /* of cmocka: *state is a struct story */
 int story_teardown(void **state);
 #define STORY(test) cmocka_unit_test_setup_teardown(test, story_setup, story_teardown)
 
@@ -52,6 +53,8 @@ void story_check(struct story *s);   /* what must hold at any time, or the test 
  * numbers of slots: equal texts are equal states. To be freed. */
 char *story_dump(const struct story *s);
 uint64_t story_hash(const struct story *s);
+/* Or the test fails and shows the first line that differs. */
+void story_assert_same(const char *before, const char *after);
 
 /* ---- instances
  * ----------------------------------------------------------------------------------- */
@@ -109,6 +112,8 @@ unsigned story_changes(const struct story *s, enum change_type type);
  * ------------------------------------------------------------------------------------------ */
 
 void story_tick(struct story *s);
+/* Takes back all rounds that are not settled. */
+void story_undo(struct story *s);
 /* No server runs for `ms`; then one starts with the records as they are, and derives the rest. */
 void story_restart(struct story *s, int64_t ms);
 /* Time passes and nobody says anything: a tick at every instant that is due. */

@@ -118,6 +118,18 @@ char *story_dump(const struct story *s)
     return text;
 }
 
+void story_assert_same(const char *before, const char *after)
+{
+    struct text was = text_from(before);
+    struct text is = text_from(after);
+    struct text a;
+    struct text b;
+    while (text_cut(&was, '\n', &a) && text_cut(&is, '\n', &b))
+        if (!text_equal(a, b))
+            fail_msg("was: %.*s\nis:  %.*s", TEXT_ARG(a), TEXT_ARG(b));
+    assert_string_equal(before, after);
+}
+
 uint64_t story_hash(const struct story *s)
 {
     char *text = story_dump(s);

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * test_undo.c - rounds that are taken back, and the derived state built anew. */
+#include "core/place.h"
+#include "core/story.h"
+
+#include "base/suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct story *begun(void **state)
+{
+    struct story *s = *state;
+    s->keeps_rounds_open = true;
+    return s;
+}
+
+static void settle(struct story *s)
+{
+    fleet_settle(&s->fleet, fleet_end_round(&s->fleet));
+}
+
+static void assert_same(const struct story *s, const char *before)
+{
+    char *after = story_dump(s);
+    story_assert_same(before, after);
+    free(after);
+}
+
+/* Takes back what is not settled; the state must be `before`, which is freed. */
+static void undo_to(struct story *s, char *before)
+{
+    story_undo(s);
+    assert_same(s, before);
+    free(before);
+}
+
+static void test_a_registration_is_taken_back(void **state)
+{
+    struct story *s = begun(state);
+    story_register(s, "a", "env=prod");
+    settle(s);
+    char *before = story_dump(s);
+
+    story_register(s, "b", "env=dev");
+    story_say(s, "b", "1/a", INSTANCE_HEALTHY);
+    story_say_labels(s, "a", "env=qa");
+
+    undo_to(s, before);
+    assert_int_equal(fleet_find(&s->fleet, TEXT("b")), FLEET_NONE);
+}
+
+static void test_a_deletion_is_taken_back(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 2, "env=prod", "1/a");
+    story_deploy(s, "", "2/b", NULL);
+    settle(s);
+    char *before = story_dump(s);
+
+    story_delete(s, "web-01");
+    story_register(s, "web-01", "env=new");
+    fleet_end_round(&s->fleet);
+    story_delete(s, "web-01");
+
+    undo_to(s, before);
+    assert_string_equal(story_wish(s, "web-01"), "2/b");
+}
+
+static void test_a_deploy_is_taken_back_and_its_number_given_again(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 3, "", "1/a");
+    settle(s);
+    char *before = story_dump(s);
+    story_deploy(s, "", "2/b", NULL);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    uint64_t next_index = s->fleet.next_index;
+
+    undo_to(s, before);
+
+    assert_true(s->fleet.next_index < next_index);
+    assert_int_equal(story_deploy(s, "", "3/c", NULL)->number, 1);
+}
+
+static void test_closed_rounds_are_taken_back_with_the_open_one(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 3, "", "1/a");
+    settle(s);
+    char *before = story_dump(s);
+
+    story_deploy(s, "", "2/b", NULL);
+    fleet_end_round(&s->fleet);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    fleet_end_round(&s->fleet);
+    story_say(s, "web-02", "2/b", INSTANCE_FAILED);
+
+    undo_to(s, before);
+}
+
+static void test_a_settled_round_stays(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 3, "", "1/a");
+    story_deploy(s, "", "2/b", NULL);
+    uint64_t first = fleet_end_round(&s->fleet);
+    char *before = story_dump(s);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    fleet_end_round(&s->fleet);
+    fleet_settle(&s->fleet, first);
+
+    undo_to(s, before);
+
+    assert_string_equal(story_wish(s, "web-01"), "2/b");
+}
+
+static void test_the_end_of_a_rollout_is_taken_back(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 3, "", "1/a");
+    struct rollout_config config = story_config(2, 1);
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    settle(s);
+    char *before = story_dump(s);
+
+    story_say(s, "web-02", "2/b", INSTANCE_FAILED); /* fails, and is rolled back */
+    story_say(s, "web-02", "1/a", INSTANCE_HEALTHY);
+
+    undo_to(s, before);
+    assert_int_equal(r->state, ROLLOUT_RUNNING);
+    assert_tally(r, 0, 2, 1, 0);
+}
+
+static void test_members_of_a_rollout_that_came_back_are_its_members_again(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 3, "", "1/a");
+    struct rollout *r = story_deploy(s, "", "2/b", NULL);
+    story_say(s, "web-03", "1/a", INSTANCE_DEGRADED); /* its record is newer than the rollout */
+    story_register(s, "aaa", "");                     /* a joiner */
+    settle(s);
+    char *before = story_dump(s);
+
+    story_verb(s, r, VERB_ABORT);
+    fleet_end_round(&s->fleet);
+    story_deploy(s, "", "3/c", NULL);
+
+    undo_to(s, before);
+    assert_int_equal(rollout_tally(r)->total, 4);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    assert_int_equal(story_member(s, "web-03"), MEMBER_IN_PROGRESS);
+}
+
+static void test_a_joiner_taken_over_by_a_rollback_is_a_joiner_again(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 2, "", "1/a");
+    struct rollout_config config = story_config(1, 1);
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_register(s, "aaa", "");
+    story_say(s, "aaa", "1/a", INSTANCE_HEALTHY);
+    settle(s);
+    char *before = story_dump(s);
+
+    story_rollback(s, r->number, NULL);
+
+    undo_to(s, before);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    assert_int_equal(story_member(s, "aaa"), MEMBER_PENDING);
+}
+
+static void test_a_pause_is_taken_back(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 2, "", "1/a");
+    struct rollout *r = story_deploy(s, "", "2/b", NULL);
+    settle(s);
+    char *before = story_dump(s);
+
+    story_verb(s, r, VERB_PAUSE);
+    story_pass(s, MINUTE);
+    story_verb(s, r, VERB_RESUME);
+
+    undo_to(s, before);
+}
+
+static void test_a_forgotten_rollout_comes_back(void **state)
+{
+    struct story *s = begun(state);
+    s->fleet.settings.rollouts_kept = 2;
+    story_fleet(s, 1, "", "1/a");
+    for (unsigned i = 0; i < 4; i++) {
+        story_deploy(s, "", i % 2 ? "3/c" : "2/b", NULL);
+        story_say(s, "web-01", i % 2 ? "3/c" : "2/b", INSTANCE_HEALTHY);
+        settle(s);
+    }
+    s->now += HOUR;
+    story_say(s, "web-01", "", SAME);
+    settle(s);
+    char *before = story_dump(s);
+    uint32_t count = s->fleet.rollout_count;
+
+    s->fleet.pruned_at = 0;
+    story_deploy(s, "", "4/d", NULL);
+    story_say(s, "web-01", "4/d", INSTANCE_HEALTHY);
+    fleet_end_round(&s->fleet);
+    story_tick(s);
+    assert_true(s->fleet.rollout_count < count + 1);
+
+    undo_to(s, before);
+}
+
+static void test_old_rollouts_are_forgotten_but_not_what_a_rollback_needs(void **state)
+{
+    struct story *s = *state;
+    s->fleet.settings.rollouts_kept = 3;
+    story_fleet(s, 1, "", "1/a");
+    static const char *const versions[] = { "2/b", "3/c", "4/d", "5/e", "6/f", "7/g" };
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        story_deploy(s, "", versions[i], NULL);
+        story_say(s, "web-01", versions[i], INSTANCE_HEALTHY);
+    }
+
+    story_wait(s, 3 * MINUTE);
+
+    assert_int_equal(s->fleet.rollout_count, 3);
+    assert_int_equal(s->fleet.rollouts[0]->number, 4);
+    struct rollout *back = story_rollback(s, 0, NULL);
+    assert_int_equal(back->restores, 5);
+    s->fleet.settings.rollouts_kept = 0;
+    story_wait(s, 2 * MINUTE);
+    assert_non_null(fleet_rollout(&s->fleet, 5));
+    assert_non_null(fleet_rollout(&s->fleet, 6));
+    assert_ptr_equal(story_newest(s), back);
+}
+
+/* What the engine writes: each changed record once, deletions first for a key used again. */
+struct seen {
+    unsigned puts, deletes, rollouts;
+};
+
+static void note(void *ctx, const struct fleet_dirty *dirty)
+{
+    struct seen *seen = ctx;
+    if (dirty->slot == FLEET_NONE)
+        seen->rollouts++;
+    else if (dirty->is_delete)
+        seen->deletes++;
+    else
+        seen->puts++;
+}
+
+static void test_each_changed_record_is_dirty_once(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 4, "", "1/a");
+    settle(s);
+    struct seen seen = { 0 };
+    assert_false(fleet_is_dirty(&s->fleet));
+
+    story_deploy(s, "", "2/b", NULL);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    story_delete(s, "web-04");
+    fleet_each_dirty(&s->fleet, note, &seen);
+
+    assert_true(fleet_is_dirty(&s->fleet));
+    assert_int_equal(seen.puts, 2); /* web-01 and web-02 */
+    assert_int_equal(seen.deletes, 1);
+    assert_int_equal(seen.rollouts, 1);
+    fleet_end_round(&s->fleet);
+    assert_false(fleet_is_dirty(&s->fleet));
+}
+
+static void test_building_anew_gives_the_same(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 5, "", "1/a");
+    struct rollout_config config = story_config(2, 3);
+    config.min_healthy_ms = MINUTE;
+    story_deploy(s, "", "2/b", &config);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    story_say(s, "web-02", "2/b", INSTANCE_FAILED);
+    story_register(s, "aaa", "");
+    story_say(s, "web-05", "2/b", INSTANCE_HEALTHY);
+    char *before = story_dump(s);
+
+    place_rebuild(&s->fleet);
+
+    assert_same(s, before);
+    story_check(s);
+    story_restart(s, 0);
+    story_check(s);
+    free(before);
+}
+
+static void test_a_place_that_is_wrong_is_noticed(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 3, "", "1/a");
+    struct rollout *r = story_deploy(s, "", "2/b", NULL);
+    struct err what = { .code = ERR_NONE };
+    uint32_t slot = fleet_find(&s->fleet, TEXT("web-02"));
+
+    r->live->tally.pending++;
+    assert_true(place_check(&s->fleet, &what) > 0);
+    r->live->tally.pending--;
+    s->fleet.tally.online--;
+    assert_true(place_check(&s->fleet, &what) > 0);
+    s->fleet.tally.online++;
+    fleet_at(&s->fleet, slot)->status = INSTANCE_FAILED;
+    assert_true(place_check(&s->fleet, &what) > 0);
+    fleet_at(&s->fleet, slot)->status = INSTANCE_HEALTHY;
+    timers_clear(&s->fleet.timers, slot);
+    assert_true(place_check(&s->fleet, &what) > 0);
+    place_arm(&s->fleet, slot);
+
+    assert_int_equal(place_check(&s->fleet, &what), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORY(test_a_registration_is_taken_back),
+        STORY(test_a_deletion_is_taken_back),
+        STORY(test_a_deploy_is_taken_back_and_its_number_given_again),
+        STORY(test_closed_rounds_are_taken_back_with_the_open_one),
+        STORY(test_a_settled_round_stays),
+        STORY(test_the_end_of_a_rollout_is_taken_back),
+        STORY(test_members_of_a_rollout_that_came_back_are_its_members_again),
+        STORY(test_a_joiner_taken_over_by_a_rollback_is_a_joiner_again),
+        STORY(test_a_pause_is_taken_back),
+        STORY(test_a_forgotten_rollout_comes_back),
+        STORY(test_old_rollouts_are_forgotten_but_not_what_a_rollback_needs),
+        STORY(test_each_changed_record_is_dirty_once),
+        STORY(test_building_anew_gives_the_same),
+        STORY(test_a_place_that_is_wrong_is_noticed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
