@@ -109,11 +109,12 @@ static void log_err(const struct log_port *log, const char *message, const struc
     log->write(log->self, LOG_ERROR_, message, fields);
 }
 
-/* Nothing may be answered any more, so nothing is closed in good order: the kernel does it all. */
+/* The engine has logged why. Nothing may be answered any more, so nothing is closed in good order:
+ * the kernel does it all. */
 static void on_fatal(void *ctx, const struct err *why)
 {
-    struct server *server = ctx;
-    log_err(&server->log, "ending at once, so that no answer can be wrong", why);
+    (void)ctx;
+    (void)why;
     _exit(EXIT_OTHER);
 }
 
@@ -148,16 +149,18 @@ static void log_start(const struct server *server, const struct settings *settin
 {
     const struct fleet *fleet = engine_fleet(serving_engine(server->serving));
     bool is_file = settings->value.store == SETTING_STORE_SQLITE;
-    char instances[24], rollouts[24], live[24];
+    char instances[24], rollouts[24], live[24], connections[24];
     snprintf(instances, sizeof instances, "%u", fleet->instance_count);
     snprintf(rollouts, sizeof rollouts, "%u", fleet->rollout_count);
     snprintf(live, sizeof live, "%u", fleet->live_count);
+    snprintf(connections, sizeof connections, "%u", serving_connections_max(server->serving));
     struct log_field fields[] = {
         { "address", text_from(serving_address(server->serving)) },
         { "store", is_file ? TEXT("sqlite") : TEXT("memory") },
         { "instances", text_from(instances) },
         { "rollouts", text_from(rollouts) },
         { "live_rollouts", text_from(live) },
+        { "connections_max", text_from(connections) },
         { "version", TEXT(DIDES_VERSION) },
         { is_file ? "data" : NULL, settings->value.data },
         { NULL, TEXT_NONE },
@@ -167,11 +170,9 @@ static void log_start(const struct server *server, const struct settings *settin
 
 static bool start(struct server *server, const struct settings *settings, struct err *err)
 {
-    struct serving_options options = { .settings = settings,
-                                       .loop = server->loop,
-                                       .log = server->log,
-                                       .fatal = on_fatal,
-                                       .ctx = server };
+    struct serving_options options = {
+        .settings = settings, .loop = server->loop, .log = server->log, .fatal = on_fatal
+    };
     return serving_open(&options, &server->serving, err) &&
            loop_on_signal(server->loop, SIGTERM, on_signal, server, err) &&
            loop_on_signal(server->loop, SIGINT, on_signal, server, err);

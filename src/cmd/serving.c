@@ -23,6 +23,7 @@ struct serving {
     struct http_server *http; /* NULL once it is being closed */
     struct loop_waker *waker;
     struct loop_timer *timer;
+    unsigned connections_max;
     char address[64];
 };
 
@@ -111,6 +112,21 @@ static bool open_engine(struct serving *s, struct err *err)
     return false;
 }
 
+/* What was asked for is not given in silence; the default is as much as there is. */
+static void warn_of_few(const struct serving *s, unsigned possible)
+{
+    char has[24], wants[24];
+    if (s->options.settings->sources[SETTING_connections_max] == SETTING_FROM_DEFAULT)
+        return;
+    snprintf(has, sizeof has, "%u", possible);
+    snprintf(wants, sizeof wants, "%u", s->options.settings->value.connections_max);
+    struct log_field fields[] = { { "connections", text_from(has) },
+                                  { "connections_max", text_from(wants) },
+                                  { NULL, TEXT_NONE } };
+    s->options.log.write(s->options.log.self, LOG_WARNING_,
+                         "the limit of open descriptors allows fewer connections", fields);
+}
+
 /* The setting, unless there are too few descriptors for so many. */
 static unsigned connections(const struct serving *s)
 {
@@ -122,21 +138,15 @@ static unsigned connections(const struct serving *s)
     unsigned possible = limit.rlim_cur > DESCRIPTORS_KEPT + CONNECTIONS_AT_LEAST
                             ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
                             : CONNECTIONS_AT_LEAST;
-    char has[24], wants[24];
-    snprintf(has, sizeof has, "%u", possible);
-    snprintf(wants, sizeof wants, "%u", wanted);
-    struct log_field fields[] = { { "connections", text_from(has) },
-                                  { "connections_max", text_from(wants) },
-                                  { NULL, TEXT_NONE } };
-    s->options.log.write(s->options.log.self, LOG_WARNING_,
-                         "the limit of open descriptors allows fewer connections", fields);
+    warn_of_few(s, possible);
     return possible;
 }
 
 static bool open_http(struct serving *s, struct err *err)
 {
     struct loop *loop = s->options.loop;
-    struct http_server_options options = { .connections_max = connections(s) };
+    s->connections_max = connections(s);
+    struct http_server_options options = { .connections_max = s->connections_max };
     if (!api_open(&(struct api_options){ .engine = s->engine, .loop = loop }, &s->api, err))
         return false;
     struct http_handler handler = api_handler(s->api);
@@ -178,6 +188,11 @@ bool serving_open(const struct serving_options *options, struct serving **ret, s
 const char *serving_address(const struct serving *s)
 {
     return s->address;
+}
+
+unsigned serving_connections_max(const struct serving *s)
+{
+    return s->connections_max;
 }
 
 struct engine *serving_engine(struct serving *s)

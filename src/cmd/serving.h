@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * serving.h - a coordinator put together: store, engine, API and HTTP server on one loop. Here the
- * concrete classes meet; `dides server` and `dides demo` differ in what they do around it. */
+ * concrete classes meet; the process around it (settings, signals, log) stands in server.c. */
 #ifndef DIDES_CMD_SERVING_H
 #define DIDES_CMD_SERVING_H
 
@@ -23,6 +23,8 @@ struct serving_options {
 /* Opens the store, loads what it has, and listens. False: *err says which of them failed. */
 bool serving_open(const struct serving_options *options, struct serving **ret, struct err *err);
 const char *serving_address(const struct serving *s); /* with the port in use */
+/* The setting, or fewer when there are not enough descriptors for so many. */
+unsigned serving_connections_max(const struct serving *s);
 struct engine *serving_engine(struct serving *s);
 
 /* Stops listening, ends streams, lets answers under way go out for `grace_ms` and cuts the rest;

@@ -3,7 +3,7 @@
 #include "cmd/log_json.h"
 
 #include "base/cleanup.h"
-#include "test/base/suite.h"
+#include "base/suite.h"
 #include "wire/json_pull.h"
 
 #include <unistd.h>

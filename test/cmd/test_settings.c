@@ -4,7 +4,7 @@
 #include "cmd/settings.h"
 
 #include "base/cleanup.h"
-#include "test/base/suite.h"
+#include "base/suite.h"
 
 #include <unistd.h>
 
