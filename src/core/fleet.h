@@ -88,7 +88,7 @@ struct placement {
     uint8_t set;      /* enum member_set */
     uint8_t state;    /* enum member_state */
     bool is_joiner;   /* it came to match after the start */
-    bool is_online, is_available, is_settling, is_acknowledged;
+    bool is_online, is_available, is_settling, is_acknowledged, is_retrying;
     uint8_t status;
 };
 

@@ -137,6 +137,7 @@ static struct placement placement_of(const struct instance *inst, const struct r
     p.is_available =
         is_online && inst->status == INSTANCE_HEALTHY && state != MEMBER_IN_PROGRESS;
     p.is_settling = state == MEMBER_IN_PROGRESS && inst->assignment.healthy_since != 0;
+    p.is_retrying = state == MEMBER_PENDING && is_mine;
     p.is_acknowledged = state == MEMBER_FAILED && is_mine && inst->assignment.is_acknowledged;
     return p;
 }
@@ -147,6 +148,7 @@ static void count_member(struct tally *tally, const struct placement *p, uint32_
     tally->total += one;
     tally->pending += p->state == MEMBER_PENDING ? one : 0;
     tally->pending_online += p->state == MEMBER_PENDING && p->is_online ? one : 0;
+    tally->retrying += p->is_retrying ? one : 0;
     tally->in_progress += p->state == MEMBER_IN_PROGRESS ? one : 0;
     tally->settling += p->is_settling ? one : 0;
     tally->completed += p->state == MEMBER_COMPLETED || p->state == MEMBER_NOT_NEEDED ? one : 0;
@@ -172,7 +174,7 @@ static bool placement_equal(const struct placement *a, const struct placement *b
            a->state == b->state && a->is_joiner == b->is_joiner && a->status == b->status &&
            a->is_online == b->is_online &&
            a->is_available == b->is_available && a->is_settling == b->is_settling &&
-           a->is_acknowledged == b->is_acknowledged;
+           a->is_acknowledged == b->is_acknowledged && a->is_retrying == b->is_retrying;
 }
 
 /* The live part that counts `p`, or NULL: the members of an ended rollout are left as they are. */

@@ -199,21 +199,10 @@ static void withdraw_one(struct fleet *fleet, struct rollout *r, uint32_t slot)
  * wait for another attempt have one too. */
 static void withdraw(struct fleet *fleet, struct rollout *r)
 {
+    bool has_retrying = rollout_tally(r)->retrying > 0;
     for (unsigned set = SET_FIRST_FAILED; set < MEMBER_SET_COUNT; set++)
-        each_member(fleet, r, (enum member_set)set, withdraw_one);
-}
-
-/* How many records withdraw() touches at most. */
-static size_t count_ordered(const struct fleet *fleet, const struct rollout *r)
-{
-    size_t count = 0;
-    for (unsigned set = SET_FIRST_FAILED; set < MEMBER_SET_COUNT; set++) {
-        uint32_t root = r->live->sets[set];
-        for (uint32_t slot = ordered_first(&fleet->members, root); slot != ORDERED_NONE;
-             slot = ordered_after(&fleet->members, root, slot))
-            count += fleet_at(fleet, slot)->assignment.rollout == r->number;
-    }
-    return count;
+        if (has_retrying || set == SET_BUSY || set == SET_BROKEN)
+            each_member(fleet, r, (enum member_set)set, withdraw_one);
 }
 
 /* While only leftovers remained nobody was in flight: that time is no lack of progress (P3). */
@@ -309,8 +298,7 @@ static void publish_move(struct fleet *fleet, const struct rollout *r, enum roll
 
 /* The most records that following a row may touch, each counted once; the rollback reserves for
  * itself. */
-static size_t touches_of(const struct fleet *fleet, const struct rollout *r,
-                         const struct sm_row *row)
+static size_t touches_of(const struct rollout *r, const struct sm_row *row)
 {
     const struct tally *t = rollout_tally(r);
     size_t touches = 4;
@@ -323,7 +311,7 @@ static size_t touches_of(const struct fleet *fleet, const struct rollout *r,
     if (row->then & (SM_DO(rollout, ROLLOUT_ACKNOWLEDGE) | SM_DO(rollout, ROLLOUT_TRY_AGAIN)))
         touches += t->failed;
     if (row->then & (SM_DO(rollout, ROLLOUT_WITHDRAW) | SM_DO(rollout, ROLLOUT_RESTORE)))
-        touches += count_ordered(fleet, r);
+        touches += t->failed + t->retrying;
     return touches;
 }
 
@@ -341,7 +329,7 @@ bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event eve
     struct rollout_order breached = { .cause = breach(fleet, r) };
     struct rollback_plan plan = { .source = r };
     /* Who starts a rollout has reserved for it: a start cannot fail. */
-    if (event != ROLLOUT_START && !fleet_reserve(fleet, touches_of(fleet, r, row), err))
+    if (event != ROLLOUT_START && !fleet_reserve(fleet, touches_of(r, row), err))
         return false;
     if (row->then & SM_DO(rollout, ROLLOUT_RESTORE)) {
         if (!rollback_prepare_automatic(fleet, r, &plan, err))

@@ -127,6 +127,7 @@ struct tally {
     uint32_t total;
     uint32_t pending;         /* needing update */
     uint32_t pending_online;  /* of those, the candidates */
+    uint32_t retrying;        /* of those, told before: they wait for another attempt */
     uint32_t in_progress;
     uint32_t settling;        /* of those, HEALTHY on the target, waiting for min_healthy_time */
     uint32_t completed;       /* including already_current */
