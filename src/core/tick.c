@@ -88,11 +88,10 @@ static void forget_old(struct fleet *fleet)
     unsigned forgotten = 0;
     for (uint32_t i = 0; i < fleet->rollout_count && forgotten < FORGET_PER_TICK;) {
         struct rollout *r = fleet->rollouts[i];
-        bool is_surplus = fleet->rollout_count > s->rollouts_kept;
+        /* The newest ones stay, however many old ones are needed: who asked must see the end. */
+        bool is_surplus = fleet->rollout_count - i > s->rollouts_kept;
         bool is_old = r->ended_at != 0 && fleet->now - r->ended_at > s->rollouts_kept_ms;
-        if (!is_surplus && !is_old)
-            return;
-        if (is_needed(fleet, i)) {
+        if ((!is_surplus && !is_old) || is_needed(fleet, i)) {
             i++;
             continue;
         }

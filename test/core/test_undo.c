@@ -236,6 +236,25 @@ static void test_old_rollouts_are_forgotten_but_not_what_a_rollback_needs(void *
     assert_ptr_equal(story_newest(s), back);
 }
 
+static void test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones(void **state)
+{
+    struct story *s = *state;
+    s->fleet.settings.rollouts_kept = 2;
+    story_register(s, "a", "zone=a");
+    story_register(s, "b", "zone=b");
+    story_register(s, "c", "zone=c");
+    story_deploy(s, "zone=a", "2/b", NULL);
+    story_say(s, "a", "2/b", INSTANCE_HEALTHY);
+    story_deploy(s, "zone=b", "2/b", NULL);
+    story_say(s, "b", "2/b", INSTANCE_HEALTHY);
+    story_deploy(s, "zone=c", "2/b", NULL);
+
+    story_pass(s, 10 * MINUTE); /* past the instance deadline */
+
+    assert_int_equal(s->fleet.rollout_count, 3);
+    assert_int_equal(story_newest(s)->state, ROLLOUT_FAILED);
+}
+
 /* What the engine writes: each changed record once, deletions first for a key used again. */
 struct seen {
     unsigned puts, deletes, rollouts;
@@ -333,6 +352,7 @@ int main(void)
         STORY(test_a_pause_is_taken_back),
         STORY(test_a_forgotten_rollout_comes_back),
         STORY(test_old_rollouts_are_forgotten_but_not_what_a_rollback_needs),
+        STORY(test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones),
         STORY(test_each_changed_record_is_dirty_once),
         STORY(test_building_anew_gives_the_same),
         STORY(test_a_place_that_is_wrong_is_noticed),
