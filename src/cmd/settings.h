@@ -13,8 +13,8 @@
 #include "core/fleet.h"
 #include "wire/json_table.h"
 
-/* Kinds: ADDRESS and TEXT (bytes), WORD (of the list), DURATION (ms), COUNT, BOOL. Two rollouts may
- * be live for one key of max_concurrent while a rollback takes over, hence the half. */
+/* Kinds: ADDRESS and TEXT (bytes), WORD (of the list), DURATION (ms), COUNT, BOOL. max_concurrent
+ * goes to half of what the fleet has room for, so that a rollback of each live rollout fits. */
 /* clang-format off */
 #define SETTINGS_MS(s) ((s) * 1000ll)
 #define SETTINGS(X)                                                                                                          \
