@@ -106,7 +106,6 @@ static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot)
     struct version target = { 0 };
     bool concerns = place_target(fleet, inst, r, &target);
     assert(concerns);
-    struct version was = inst->desired;
 
     if (a->rollout == r->number) {
         a->attempt = a->attempt < LIMIT_ATTEMPT ? a->attempt + 1 : LIMIT_ATTEMPT;
@@ -127,9 +126,12 @@ static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot)
     a->ended_at = 0;
     a->on_target_since = a->healthy_since = a->health_deadline_at = 0;
     a->deadline_at = deadline(clock_of(fleet, r), r->config.instance_deadline_ms);
+    /* Told before the wish goes: nobody else may remember it. */
+    fleet_publish(fleet, &(struct change){ .type = CHANGE_PICKED,
+                                           .slot = slot,
+                                           .rollout = r->number,
+                                           .was = inst->desired });
     member_wish(fleet, slot, target);
-    fleet_publish(fleet, &(struct change){
-                             .type = CHANGE_PICKED, .slot = slot, .rollout = r->number, .was = was });
 }
 
 void member_note_report(struct fleet *fleet, const struct rollout *r, uint32_t slot)

@@ -255,6 +255,26 @@ static void test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones(vo
     assert_int_equal(story_newest(s)->state, ROLLOUT_FAILED);
 }
 
+static void test_a_wish_that_nobody_else_remembers_can_be_replaced(void **state)
+{
+    struct story *s = begun(state);
+    story_fleet(s, 1, "", "1/a");
+    struct rollout *r = story_deploy(s, "", "2/b", NULL);
+    settle(s);
+    story_say(s, "web-01", "9/z", INSTANCE_DEGRADED);
+    struct rollout *back = story_rollback(s, r->number, NULL); /* from 9/z to 1/a */
+    struct verb_command abort = { .verb = VERB_ABORT, .finish_in_flight = true };
+    story_command(s);
+    assert_true(fleet_verb(&s->fleet, back, &abort, &back, NULL, &s->err));
+    story_done(s);
+    story_say(s, "web-01", "5/y", INSTANCE_HEALTHY);
+
+    story_deploy(s, "", "3/c", NULL); /* takes the wish back to 9/z, then replaces it */
+
+    assert_string_equal(story_wish(s, "web-01"), "3/c");
+    assert_int_equal(story_changes(s, CHANGE_PICKED), 1);
+}
+
 /* What the engine writes: each changed record once, deletions first for a key used again. */
 struct seen {
     unsigned puts, deletes, rollouts;
@@ -353,6 +373,7 @@ int main(void)
         STORY(test_a_forgotten_rollout_comes_back),
         STORY(test_old_rollouts_are_forgotten_but_not_what_a_rollback_needs),
         STORY(test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones),
+        STORY(test_a_wish_that_nobody_else_remembers_can_be_replaced),
         STORY(test_each_changed_record_is_dirty_once),
         STORY(test_building_anew_gives_the_same),
         STORY(test_a_place_that_is_wrong_is_noticed),
