@@ -70,12 +70,16 @@ static const struct json_field tally_fields[] = {
     { .name = "failed_instances",          AT(failed),          .meaning = "of those, failed" },
     { .name = "offline_instances",         AT(offline),         .meaning = "members that are not heard; overlaps the others" },
     { .name = "pending_online_instances",  AT(pending_online),  .meaning = "of the pending ones, the candidates" },
+    { .name = "retrying_instances",        AT(retrying),        .meaning = "of those, waiting for another attempt" },
     { .name = "settling_instances",        AT(settling),        .meaning = "of those in progress, HEALTHY on the target for now" },
     { .name = "acknowledged_instances",    AT(acknowledged),    .meaning = "of the failed ones, no longer counted for the threshold" },
     { .name = "available_instances",       AT(available),       .meaning = "online, HEALTHY and not in flight" },
 };
 /* clang-format on */
 #undef AT
+_Static_assert(sizeof tally_fields / sizeof tally_fields[0] ==
+                   sizeof(struct tally) / sizeof(uint32_t),
+               "every counter has a row");
 
 const struct json_table wire_progress_table = {
     .name = "progress",

@@ -159,8 +159,14 @@ struct text kit_written(struct kit *kit)
 void kit_assert(struct kit *kit, struct text actual, const char *expected)
 {
     struct text wanted = kit_quote(kit, expected);
-    if (!text_equal(actual, wanted))
-        fail_msg("\n  is     %.*s\n  wanted %.*s", TEXT_ARG(actual), TEXT_ARG(wanted));
+    size_t same = 0;
+    if (text_equal(actual, wanted))
+        return;
+    while (same < actual.size && same < wanted.size && actual.data[same] == wanted.data[same])
+        same++;
+    size_t from = same < 40 ? 0 : same - 40; /* long documents: only where they part */
+    fail_msg("\n  is     ...%.160s\n  wanted ...%.160s", text_skip(actual, from).data,
+             text_skip(wanted, from).data);
 }
 
 /* Back to JSON, so that a test can compare a part of a document. */

@@ -8,7 +8,7 @@
 #include "core/command.h"
 #include "wire/json_write.h"
 
-#define KIT_START 1924941600000 /* 2031-01-01T00:40:00Z; any time will do */
+#define KIT_START 1924941600000 /* 2030-12-31T10:00:00Z */
 
 struct kit {
     struct fleet fleet;
