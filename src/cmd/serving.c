@@ -99,6 +99,8 @@ static bool open_engine(struct serving *s, struct err *err)
                                       .reconcile_interval_ms =
                                           settings->value.reconcile_interval_ms,
                                       .events_kept = settings->value.events_kept,
+                                      .events_kept_ms =
+                                          settings->value.events_kept_days * 24ll * 3600 * 1000,
                                       .ring = ring,
                                       .fatal = on_fatal,
                                       .ctx = s };

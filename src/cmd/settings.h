@@ -13,8 +13,7 @@
 #include "core/fleet.h"
 #include "wire/json_table.h"
 
-/* Kinds: ADDRESS and TEXT (bytes), WORD (of the list), DURATION (ms), COUNT, BOOL. max_concurrent
- * goes to half of what the fleet has room for, so that a rollback of each live rollout fits. */
+/* Kinds: ADDRESS and TEXT (bytes), WORD (of the list), DURATION (ms), COUNT, BOOL. */
 /* clang-format off */
 #define SETTINGS_MS(s) ((s) * 1000ll)
 #define SETTINGS(X)                                                                                                          \
@@ -30,12 +29,13 @@
     X(COUNT,    target_rate,        target_rate,           1,               10000000,                  NULL,          "20000",           "Heartbeats per second that idle instances may send together; their intervals follow from it") \
     X(WORD,     agent_labels,       agent_labels,          0,               0,                         &label_words,  "merge",           "What becomes of labels in heartbeats") \
     X(COUNT,    max_instances,      max_instances,         1,               10000000,                  NULL,          "2000000",         "Registered instances; one more is refused with 503") \
-    X(COUNT,    max_concurrent,     max_concurrent,        1,               LIMIT_LIVE_ROLLOUTS / 2,   NULL,          "1",               "Rollouts that may be live at once; above 1 their selectors must be disjoint") \
+    X(COUNT,    max_concurrent,     max_concurrent,        1,               LIMIT_LIVE_ROLLOUTS,       NULL,          "1",               "Rollouts that may be live at once; above 1 their selectors must be disjoint") \
     X(WORD,     reconcile,          reconcile,             0,               0,                         &when_words,   "auto",            "When live rollouts decide: by themselves, or only on trigger, verb and progress calls") \
     X(DURATION, reconcile_interval, reconcile_interval_ms, 100,             SETTINGS_MS(3600),         NULL,          "1s",              "How often live rollouts are evaluated when nothing is reported") \
     X(COUNT,    rollouts_kept,      rollouts_kept,         2,               1000000,                   NULL,          "1000",            "Ended rollouts that are kept") \
     X(COUNT,    rollouts_kept_days, rollouts_kept_days,    1,               36500,                     NULL,          "90",              "Days for which ended rollouts are kept; the two newest completed versions of a selector always are") \
     X(COUNT,    events_kept,        events_kept,           1000,            1000000000,                NULL,          "1000000",         "Journal entries that are kept") \
+    X(COUNT,    events_kept_days,   events_kept_days,      1,               3650,                      NULL,          "7",               "Days for which journal entries are kept") \
     X(COUNT,    connections_max,    connections_max,       16,              1000000,                   NULL,          "20000",           "Open connections; one more is answered 503. The limit of descriptors may lower it")
 /* clang-format on */
 

@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <pthread.h>
 
-#define TEND_BUDGET_MS 5   /* of housekeeping at a time: a commit waits no longer for it */
-#define TEND_EVERY_MS 200
+#define TEND_BUDGET_MS 5 /* of housekeeping at a time: a commit waits no longer for it */
+#define TEND_EVERY_MS  200
 
 struct job_queue {
     struct commit_job *first, *last;
@@ -56,15 +56,15 @@ static int64_t now_us(void)
     return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
 }
 
-/* ---- jobs ------------------------------------------------------------------------------------------ */
+/* ---- jobs
+ * ------------------------------------------------------------------------------------------ */
 
 static bool ops_have_room(struct committer *c, size_t count)
 {
     if (count <= c->op_capacity)
         return true;
-    struct store_op *ops = memory_heap.resize(memory_heap.ctx, c->ops,
-                                              c->op_capacity * sizeof ops[0],
-                                              count * sizeof ops[0]);
+    struct store_op *ops = memory_heap.resize(
+        memory_heap.ctx, c->ops, c->op_capacity * sizeof ops[0], count * sizeof ops[0]);
     if (!ops)
         return false;
     c->ops = ops;
@@ -109,14 +109,13 @@ static void run(struct committer *c, struct commit_job *job)
         job->succeeded = c->store.scan(c->store.self, job->first, job->end, job->limit, add_row,
                                        job->rows, &job->err);
         break;
-    case JOB_BACKUP:
-        job->succeeded = c->store.backup(c->store.self, job->path, &job->err);
-        break;
+    case JOB_BACKUP: job->succeeded = c->store.backup(c->store.self, job->path, &job->err); break;
     }
     job->took_us = now_us() - began;
 }
 
-/* ---- the thread -------------------------------------------------------------------------------------- */
+/* ---- the thread
+ * -------------------------------------------------------------------------------------- */
 
 /* Until a job comes, the committer stops, or it is time for housekeeping again. */
 static void wait_for_work(struct committer *c)

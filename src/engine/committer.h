@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * committer.h - the thread that makes batches durable while the loop applies the next round. It owns
- * the store: no other thread calls it. One commit is under way at a time (group commit); reads of
- * old journal entries wait in line behind it. */
+ * committer.h - the thread that makes batches durable while the loop applies the next round. It
+ * owns the store: no other thread calls it. One commit is under way at a time (group commit); reads
+ * of old journal entries wait in line behind it. */
 #ifndef DIDES_ENGINE_COMMITTER_H
 #define DIDES_ENGINE_COMMITTER_H
 
@@ -25,18 +25,18 @@ struct batch {
 struct commit_job {
     struct commit_job *next;
     enum { JOB_COMMIT, JOB_SCAN, JOB_BACKUP } kind;
-    uint64_t round;              /* of JOB_COMMIT: the caller's own mark */
-    struct batch *batch;         /* of JOB_COMMIT */
-    struct text first, end;      /* of JOB_SCAN; borrowed until it is done */
+    uint64_t round;         /* of JOB_COMMIT: the caller's own mark */
+    struct batch *batch;    /* of JOB_COMMIT */
+    struct text first, end; /* of JOB_SCAN; borrowed until it is done */
     size_t limit;
-    struct buffer *rows;         /* of JOB_SCAN: values, one per line */
-    const char *path;            /* of JOB_BACKUP */
-    void *ctx;                   /* the caller's */
+    struct buffer *rows; /* of JOB_SCAN: values, one per line */
+    const char *path;    /* of JOB_BACKUP */
+    void *ctx;           /* the caller's */
 
-    enum store_result result;    /* of JOB_COMMIT */
-    bool succeeded;              /* of the others */
+    enum store_result result; /* of JOB_COMMIT */
+    bool succeeded;           /* of the others */
     struct err err;
-    int64_t took_us;             /* inside the store */
+    int64_t took_us; /* inside the store */
 };
 
 struct committer;

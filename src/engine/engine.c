@@ -8,15 +8,16 @@
 
 #include <assert.h>
 
-#define PROBE_EVERY_MS 1000 /* while the store refuses: how often it is asked again */
-#define ALIVE_EVERY_MS 5000 /* while a rollout is live: how old the stored clock may be (K7) */
-#define CHECK_EVERY_MS 1000
-#define CHECK_SLOTS 2000u        /* instances looked at in one check */
-#define CHECK_ALL_BELOW 20000u   /* smaller fleets are recounted whole, every minute */
+#define PROBE_EVERY_MS     1000 /* while the store refuses: how often it is asked again */
+#define ALIVE_EVERY_MS     5000 /* while a rollout is live: how old the stored clock may be (K7) */
+#define CHECK_EVERY_MS     1000
+#define CHECK_SLOTS        2000u  /* instances looked at in one check */
+#define CHECK_ALL_BELOW    20000u /* smaller fleets are recounted whole, every minute */
 #define CHECK_ALL_EVERY_MS 60000
-#define EVENT_SIZE_MAX (64 * 1024)
+#define EVENT_SIZE_MAX     (64 * 1024)
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
 
 static void release(struct engine *e)
 {
@@ -43,6 +44,7 @@ static struct engine *new_engine(const struct engine_options *options,
     batch_init(&e->batches[0], &memory_heap);
     batch_init(&e->batches[1], &memory_heap);
     e->open = &e->batches[0];
+    e->retention.kept_ms = options->events_kept_ms;
     buffer_init(&e->scratch, &memory_heap, EVENT_SIZE_MAX);
     if (!fleet_init(&e->fleet, &memory_heap, &options->fleet, options->hash_seed, err)) {
         memory_give(&memory_heap, e, sizeof *e);
@@ -86,7 +88,8 @@ const struct journal *engine_journal(const struct engine *e)
     return &e->journal;
 }
 
-/* ---- commands ---------------------------------------------------------------------------------------- */
+/* ---- commands
+ * ---------------------------------------------------------------------------------------- */
 
 void engine_begin(struct engine *e, struct text actor)
 {
@@ -152,7 +155,8 @@ static void release_waiters(struct engine *e, uint64_t round, enum engine_outcom
     }
 }
 
-/* ---- closing a round ------------------------------------------------------------------------------------ */
+/* ---- closing a round
+ * ------------------------------------------------------------------------------------ */
 
 static void add_record(void *ctx, const struct fleet_dirty *dirty)
 {
@@ -191,15 +195,19 @@ static void add_meta(struct engine *e, int64_t now)
     e->alive_at = now;
 }
 
-/* Entries beyond the number kept go in small steps. */
-static void add_retention(struct engine *e)
+/* Entries beyond the number or the time kept go in small steps. */
+static void add_retention(struct engine *e, int64_t now)
 {
-    uint64_t kept = e->fleet.next_index - e->journal.oldest;
-    for (unsigned i = 0; i < RETENTION_STEP && kept > e->options.events_kept; i++, kept--) {
+    uint64_t next = e->fleet.next_index;
+    uint64_t oldest = retention_oldest(&e->retention, now);
+    if (next > e->options.events_kept && next - e->options.events_kept > oldest)
+        oldest = next - e->options.events_kept;
+    for (unsigned i = 0; i < RETENTION_STEP && e->journal.oldest < oldest; i++) {
         batch_begin(e->open);
         wire_event_key(&e->open->bytes, e->journal.oldest++);
         batch_end_delete(e->open);
     }
+    retention_mark(&e->retention, now, next, e->open);
 }
 
 static bool has_something(const struct engine *e, int64_t now)
@@ -229,10 +237,9 @@ static void drop_rounds(struct engine *e, const struct err *why)
 
 static void submit(struct engine *e)
 {
-    e->job = (struct commit_job){ .kind = JOB_COMMIT,
-                                  .batch = e->open,
-                                  .round = fleet_end_round(&e->fleet),
-                                  .ctx = e };
+    e->job = (struct commit_job){
+        .kind = JOB_COMMIT, .batch = e->open, .round = fleet_end_round(&e->fleet), .ctx = e
+    };
     e->job_last_index = e->fleet.next_index - 1;
     e->is_committing = true;
     e->open = e->open == &e->batches[0] ? &e->batches[1] : &e->batches[0];
@@ -250,7 +257,7 @@ void engine_end_round(struct engine *e)
     bool has_records = fleet_is_dirty(&e->fleet) || e->open->count > 0;
     fleet_each_dirty(&e->fleet, add_record, e);
     if (!e->fleet.is_frozen) {
-        add_retention(e);
+        add_retention(e, now);
         if (seen_write(&e->seen, &e->fleet, now, false, e->open) == 0 && !has_records &&
             e->fleet.live_count == 0)
             return; /* nothing was heard since the last pass */
@@ -263,7 +270,8 @@ void engine_end_round(struct engine *e)
     submit(e);
 }
 
-/* ---- results -------------------------------------------------------------------------------------------- */
+/* ---- results
+ * -------------------------------------------------------------------------------------------- */
 
 static void count_commit(struct engine *e)
 {
@@ -311,48 +319,61 @@ static void finish_commit(struct engine *e)
     }
 }
 
+static void finish_job(struct engine *e, struct commit_job *job)
+{
+    if (job == &e->job) {
+        finish_commit(e);
+    } else {
+        struct engine_scan *scan = job->ctx;
+        scan->done(scan);
+    }
+}
+
 void engine_poll(struct engine *e)
 {
     struct commit_job *job;
     while ((job = committer_take(e->committer))) {
-        if (job == &e->job) {
-            finish_commit(e);
-            engine_end_round(e);
-        } else {
-            struct engine_scan *scan = job->ctx;
-            scan->done(scan);
-        }
+        finish_job(e, job);
+        engine_end_round(e);
     }
+}
+
+/* Waits for everything that was asked of the store. */
+static void drain(struct engine *e)
+{
+    struct commit_job *job;
+    while ((job = committer_wait(e->committer)))
+        finish_job(e, job);
 }
 
 void engine_free(struct engine *e)
 {
     if (!e)
         return;
-    while (e->is_committing && committer_wait(e->committer) == &e->job)
-        finish_commit(e);
+    drain(e);
     if (!e->is_dead && !e->fleet.is_frozen) {
         fleet_each_dirty(&e->fleet, add_record, e);
         int64_t now = e->clock.now_ms(e->clock.self);
         seen_write(&e->seen, &e->fleet, now, true, e->open);
         add_meta(e, now);
         submit(e);
-        while (e->is_committing && committer_wait(e->committer) == &e->job)
-            finish_commit(e);
+        drain(e);
     }
     release_waiters(e, UINT64_MAX, ENGINE_UNKNOWN);
     committer_free(e->committer);
     release(e);
 }
 
-/* ---- time -------------------------------------------------------------------------------------------------- */
+/* ---- time
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static void check(struct engine *e, int64_t now)
 {
     struct err what = { .code = ERR_NONE };
     size_t faults;
-    bool is_whole = e->fleet.instance_count < CHECK_ALL_BELOW &&
-                    now - e->checked_all_at >= CHECK_ALL_EVERY_MS;
+    bool is_whole =
+        e->fleet.instance_count < CHECK_ALL_BELOW && now - e->checked_all_at >= CHECK_ALL_EVERY_MS;
     if (is_whole) {
         e->checked_all_at = now;
         faults = place_check(&e->fleet, &what);
@@ -388,7 +409,8 @@ void engine_tick(struct engine *e)
     engine_end_round(e);
 }
 
-/* ---- readers, statistics --------------------------------------------------------------------------------------- */
+/* ---- readers, statistics
+ * --------------------------------------------------------------------------------------- */
 
 void engine_reader_add(struct engine *e, struct engine_reader *reader)
 {

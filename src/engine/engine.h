@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * engine.h - the shell around the core: rounds, atomic commits, the journal, and who waits for what.
+ * engine.h - the shell around the core: rounds, atomic commits, the journal, and who waits for
+ * what.
  *
  * The life of a command: engine_begin(), one function of core/command.h on engine_fleet(),
  * engine_end(). The caller renders its answer at once and gives it out when the round that the
  * answer rests on is durable: engine_wait() calls back. At the end of each turn of the loop
- * engine_end_round() hands everything that changed to the store as one batch; while that is under way
- * the next round fills (group commit). Nothing leaves before it is durable.
+ * engine_end_round() hands everything that changed to the store as one batch; while that is under
+ * way the next round fills (group commit). Nothing leaves before it is durable.
  *
  * The engine is called from one thread. It reads no clock: the port given to it does. */
 #ifndef DIDES_ENGINE_ENGINE_H
@@ -22,17 +23,18 @@ struct engine;
 struct engine_options {
     struct fleet_settings fleet;
     int64_t reconcile_interval_ms; /* how often live rollouts are evaluated without a reason */
-    uint64_t events_kept;          /* journal entries in the store */
+    uint64_t events_kept;          /* journal entries in the store, at most */
+    int64_t events_kept_ms;        /* and for how long */
     uint64_t hash_seed;            /* random, per process */
-    void (*ring)(void *ctx);       /* from the store's thread: call engine_poll() soon; NULL: no thread */
-    /* The store cannot say whether a batch is durable, or the state is damaged: the process must end
-     * without answering anybody (doc/reliability.md, R2). Called once, from engine_poll(). */
+    void (*ring)(void *ctx); /* from the store's thread: call engine_poll() soon; NULL: no thread */
+    /* The store cannot say whether a batch is durable, or the state is damaged: the process must
+     * end without answering anybody (doc/reliability.md, R2). Called once, from engine_poll(). */
     void (*fatal)(void *ctx, const struct err *why);
     void *ctx;
 };
 
-/* Loads everything that is stored. The store port is taken over on success: engine_free() closes it.
- * False: ERR_CORRUPT names the record; ERR_MEMORY; ERR_IO. */
+/* Loads everything that is stored. The store port is taken over on success: engine_free() closes
+ * it. False: ERR_CORRUPT names the record; ERR_MEMORY; ERR_IO. */
 bool engine_new(const struct engine_options *options, const struct store_port *store,
                 const struct clock_port *clock, const struct log_port *log, struct engine **ret,
                 struct err *err);
@@ -43,7 +45,8 @@ void engine_free(struct engine *engine);
 struct fleet *engine_fleet(struct engine *engine);
 const struct journal *engine_journal(const struct engine *engine);
 
-/* ---- commands ------------------------------------------------------------------------------------------ */
+/* ---- commands
+ * ------------------------------------------------------------------------------------------ */
 
 /* Before each command; `actor` is borrowed until engine_end(). */
 void engine_begin(struct engine *engine, struct text actor);
@@ -70,27 +73,31 @@ struct engine_waiter {
  * `round` is one of engine_round_of*() and not 0. */
 void engine_wait(struct engine *engine, uint64_t round, struct engine_waiter *waiter);
 
-/* ---- turns of the loop ----------------------------------------------------------------------------------- */
+/* ---- turns of the loop
+ * ----------------------------------------------------------------------------------- */
 
-/* Hands the open round to the store when none is under way; nothing happens when nothing changed. */
+/* Hands the open round to the store when none is under way; nothing happens when nothing changed.
+ */
 void engine_end_round(struct engine *engine);
-/* After a ring: takes results of the store, releases waiters, tells readers, starts the next batch. */
+/* After a ring: takes results of the store, releases waiters, tells readers, starts the next batch.
+ */
 void engine_poll(struct engine *engine);
 /* Lets time pass; to be called about every 100 ms. */
 void engine_tick(struct engine *engine);
 
-/* ---- readers of the journal (streams) ---------------------------------------------------------------------- */
+/* ---- readers of the journal (streams)
+ * ---------------------------------------------------------------------- */
 
 struct engine_reader {
-    struct engine_reader *next, **link; /* the engine's */
+    struct engine_reader *next, **link;         /* the engine's */
     void (*more)(struct engine_reader *reader); /* entries became durable; look at journal_at() */
 };
 void engine_reader_add(struct engine *engine, struct engine_reader *reader);
 void engine_reader_remove(struct engine *engine, struct engine_reader *reader);
 
-/* Entries that are no longer in memory, from the store: `job` (zeroed but for `rows`, an initialised
- * buffer) gets their JSON, one per line, at most `limit` from `first` on. `done` is called
- * from a later engine_poll(). */
+/* Entries that are no longer in memory, from the store: `job` (zeroed but for `rows`, an
+ * initialised buffer) gets their JSON, one per line, at most `limit` from `first` on. `done` is
+ * called from a later engine_poll(). */
 struct engine_scan {
     struct commit_job job;
     char first_key[40], end_key[40];
@@ -99,7 +106,8 @@ struct engine_scan {
 };
 void engine_read_old(struct engine *engine, struct engine_scan *scan, uint64_t first, size_t limit);
 
-/* ---- state of the engine itself ------------------------------------------------------------------------------ */
+/* ---- state of the engine itself
+ * ------------------------------------------------------------------------------ */
 
 /* Whether writes are accepted; false while the store is full, and for good after a fatal result. */
 bool engine_is_writable(const struct engine *engine);

@@ -5,6 +5,7 @@
 
 #include "core/place.h"
 #include "engine/engine.h"
+#include "engine/retention.h"
 #include "engine/seen.h"
 
 #define RETENTION_STEP 256u /* journal entries deleted in one round at most */
@@ -16,6 +17,7 @@ struct engine {
     struct fleet fleet;
     struct journal journal;
     struct seen seen;
+    struct retention retention;
     struct committer *committer;
 
     struct batch batches[2];
@@ -23,11 +25,11 @@ struct engine {
     struct commit_job job;   /* valid while is_committing */
     uint64_t job_last_index; /* of the journal, when that round was closed */
     bool is_committing;
-    bool is_dead;            /* a commit had an unknown result */
-    uint64_t settled;        /* newest durable round */
-    int64_t probe_at;        /* while frozen: when to ask the store again */
-    int64_t failing_since;   /* while frozen */
-    int64_t alive_at;        /* the clock of the newest batch */
+    bool is_dead;          /* a commit had an unknown result */
+    uint64_t settled;      /* newest durable round */
+    int64_t probe_at;      /* while frozen: when to ask the store again */
+    int64_t failing_since; /* while frozen */
+    int64_t alive_at;      /* the clock of the newest batch */
 
     struct engine_waiter *waiters, **last_waiter;
     struct engine_reader *readers;

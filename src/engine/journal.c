@@ -11,13 +11,11 @@ static struct journal_entry *cell(const struct journal *journal, uint64_t index)
 
 bool journal_init(struct journal *journal, const struct memory *memory)
 {
-    struct journal_entry *ring =
-        memory_take_zeroed(memory, JOURNAL_ENTRIES_MAX * sizeof ring[0]);
+    struct journal_entry *ring = memory_take_zeroed(memory, JOURNAL_ENTRIES_MAX * sizeof ring[0]);
     if (!ring)
         return false;
-    *journal = (struct journal){
-        .memory = memory, .ring = ring, .first = 1, .next = 1, .oldest = 1
-    };
+    *journal =
+        (struct journal){ .memory = memory, .ring = ring, .first = 1, .next = 1, .oldest = 1 };
     return true;
 }
 

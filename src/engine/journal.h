@@ -17,7 +17,7 @@ struct journal_entry {
 
 /* Entries in memory: a ring bounded by count and bytes, so that a slow reader costs no memory. */
 #define JOURNAL_ENTRIES_MAX 16384u
-#define JOURNAL_BYTES_MAX ((size_t)16 << 20)
+#define JOURNAL_BYTES_MAX   ((size_t)16 << 20)
 
 struct journal {
     const struct memory *memory;

@@ -5,13 +5,13 @@
 #include "wire/json_pull.h"
 #include "wire/record.h"
 
-#define SCRATCH_MAX ((size_t)4 << 20)
+#define SCRATCH_MAX  ((size_t)4 << 20)
 #define SETTLE_EVERY 1024u /* records: loading needs no way back, so its log is kept short */
 
 struct loading {
     struct engine *e;
     struct arena scratch;
-    int64_t stopped_at;       /* clock of the newest batch; 0 = a new store */
+    int64_t stopped_at; /* clock of the newest batch; 0 = a new store */
     uint64_t next_index, last_number;
     uint64_t events, last_event;
     unsigned unsettled;
@@ -80,6 +80,8 @@ static bool load_pair(void *ctx, struct text key, struct text value)
         return wire_load_rollout(fleet, key, value, &l->scratch, l->err);
     if (text_equal(key, TEXT("meta/state")))
         return load_meta(l, value);
+    if (text_equal(key, TEXT(RETENTION_KEY)))
+        return retention_load(&l->e->retention, value, &l->scratch, l->err);
     if (starts(key, "seen/"))
         return seen_load(fleet, value, l->err);
     char space[ERR_EXCERPT_SIZE];
@@ -93,8 +95,7 @@ static bool finish(struct loading *l)
     struct fleet *fleet = &e->fleet;
     if (l->events > 0 && l->last_event + 1 != l->next_index)
         return err_set(l->err, ERR_CORRUPT, "the journal ends at %llu and should end at %llu",
-                       (unsigned long long)l->last_event,
-                       (unsigned long long)(l->next_index - 1));
+                       (unsigned long long)l->last_event, (unsigned long long)(l->next_index - 1));
     if (l->next_index > 0)
         fleet->next_index = l->next_index;
     if (l->last_number > fleet->last_number)

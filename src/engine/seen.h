@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
- * seen.h - when each instance was last heard, written lazily: a heartbeat that changes nothing costs
- * no write (K5). Instances are grouped by slot; a group is written when one of it was heard since. */
+ * seen.h - when each instance was last heard, written lazily: a heartbeat that changes nothing
+ * costs no write (K5). Instances are grouped by slot; a group is written when one of it was heard
+ * since. */
 #ifndef DIDES_ENGINE_SEEN_H
 #define DIDES_ENGINE_SEEN_H
 
 #include "core/fleet.h"
 #include "engine/committer.h"
 
-#define SEEN_GROUP 256u         /* instances in one record */
+#define SEEN_GROUP    256u /* instances in one record */
 #define SEEN_EVERY_MS (30 * 1000)
 
 struct seen {
-    int64_t began_at;           /* of the present pass over the groups; 0: none yet */
+    int64_t began_at; /* of the present pass over the groups; 0: none yet */
     uint32_t next_group;
-    int64_t written_at;         /* groups heard after this are written */
+    int64_t written_at; /* groups heard after this are written */
 };
 
 /* Adds the groups whose turn it is by `now` to the batch; all of them when `is_all`. Returns how

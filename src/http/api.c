@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-#define ARENA_MAX ((size_t)8 << 20)
+#define ARENA_MAX     ((size_t)8 << 20)
 #define BEAT_EVERY_MS 15000
 
 int64_t api_now_us(void)
@@ -17,7 +17,8 @@ int64_t api_now_us(void)
     return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
 }
 
-/* ---- counting ---------------------------------------------------------------------------------------- */
+/* ---- counting
+ * ---------------------------------------------------------------------------------------- */
 
 void api_count(struct api *api, const struct route *route, int status, int64_t began_us)
 {
@@ -37,11 +38,12 @@ void api_count(struct api *api, const struct route *route, int status, int64_t b
     stats->us_total += (uint64_t)took;
 }
 
-/* ---- answers ----------------------------------------------------------------------------------------- */
+/* ---- answers
+ * ----------------------------------------------------------------------------------------- */
 
 static void send_body(struct api *api, struct http_exchange *x, const struct route *route,
-                      int status, const char *content_type, const char *location,
-                      struct text body, int64_t began_us)
+                      int status, const char *content_type, const char *location, struct text body,
+                      int64_t began_us)
 {
     struct http_header headers[] = { { "Location", location } };
     http_answer(x, &(struct http_answer){ .status = status,
@@ -93,8 +95,8 @@ static void fail_exchange(struct api *api, struct http_exchange *x, const struct
 void api_fail(struct api_call *call)
 {
     assert(call->err.code != ERR_NONE);
-    fail_exchange(call->api, call->x, call->route, &call->err, call->conflict,
-                  call->request->path, call->began_us);
+    fail_exchange(call->api, call->x, call->route, &call->err, call->conflict, call->request->path,
+                  call->began_us);
 }
 
 static void release_pending(struct pending *p)
@@ -179,7 +181,8 @@ void api_reply(struct api_call *call, int status, uint64_t round)
     api_reply_as(call, status, round, "application/json");
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------ */
+/* ---- requests
+ * ------------------------------------------------------------------------------------------ */
 
 static bool decode(struct api_call *call, struct text raw, struct text *ret)
 {
@@ -227,8 +230,7 @@ static const struct route *find_route(const char *method, struct text path,
 {
     path = canonical(path);
     for (size_t i = 0; i < route_count; i++)
-        if (strcmp(routes[i].method, method) == 0 &&
-            matches(&routes[i], path, parts, ret_count))
+        if (strcmp(routes[i].method, method) == 0 && matches(&routes[i], path, parts, ret_count))
             return &routes[i];
     return NULL;
 }
@@ -243,8 +245,8 @@ static void set_no_route(struct api_call *call)
     for (size_t i = 0; i < route_count; i++) {
         if (!matches(&routes[i], canonical(call->request->path), parts, &count))
             continue;
-        int size = snprintf(allow + used, sizeof allow - used, "%s%s", used ? ", " : "",
-                            routes[i].method);
+        int size =
+            snprintf(allow + used, sizeof allow - used, "%s%s", used ? ", " : "", routes[i].method);
         used += size > 0 && (size_t)size < sizeof allow - used ? (size_t)size : 0;
     }
     char space[ERR_EXCERPT_SIZE];
@@ -346,14 +348,13 @@ bool api_is_writable(struct api_call *call)
     return true;
 }
 
-/* ---- the handler of the server --------------------------------------------------------------------------- */
+/* ---- the handler of the server
+ * --------------------------------------------------------------------------- */
 
 static void handle(void *ctx, struct http_exchange *x, const struct http_request *request)
 {
     struct api *api = ctx;
-    struct api_call call = {
-        .api = api, .x = x, .request = request, .began_us = api_now_us()
-    };
+    struct api_call call = { .api = api, .x = x, .request = request, .began_us = api_now_us() };
     arena_clear(&api->arena);
     buffer_clear(&api->body);
     json_writer_init(&call.w, &api->body);
@@ -400,7 +401,9 @@ struct http_handler api_handler(struct api *api)
     };
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------
+ */
 
 bool api_open(const struct api_options *options, struct api **ret, struct err *err)
 {

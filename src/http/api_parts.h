@@ -9,9 +9,9 @@
 #include "wire/json_write.h"
 #include "wire/view.h"
 
-#define API_PARTS_MAX 2  /* variable parts of a path */
+#define API_PARTS_MAX  2 /* variable parts of a path */
 #define API_PARAMS_MAX 16
-#define API_BODY_MAX ((size_t)64 << 20) /* of an answer: a page of the largest list fits */
+#define API_BODY_MAX   ((size_t)64 << 20) /* of an answer: a page of the largest list fits */
 
 struct api_call;
 
@@ -30,10 +30,11 @@ extern const size_t route_count;
 
 /* Status codes that are counted; others count as the last one. */
 #define API_CODES(X)                                                                               \
-    X(200) X(201) X(204) X(400) X(401) X(403) X(404) X(405) X(409) X(410) X(412) X(413) X(422)     \
-    X(429) X(500) X(503)
+    X(200)                                                                                         \
+    X(201) X(204) X(400) X(401) X(403) X(404) X(405) X(409) X(410) X(412) X(413) X(422) X(429)     \
+        X(500) X(503)
 #define API_CODE_COUNT 16
-#define API_BUCKETS 12 /* of request times, by powers of four from 64 us */
+#define API_BUCKETS    12 /* of request times, by powers of four from 64 us */
 
 struct route_stats {
     uint64_t by_code[API_CODE_COUNT + 1];
@@ -66,7 +67,7 @@ struct api {
     struct pending *free_pending;
     struct stream *streams;
     unsigned stream_count;
-    struct loop_timer *beat; /* comment lines for streams */
+    struct loop_timer *beat;   /* comment lines for streams */
     struct route_stats *stats; /* by route, and one more for requests without a route */
     bool is_stopping;
 };

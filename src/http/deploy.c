@@ -20,7 +20,8 @@ static void set_location(struct api_call *call, const struct rollout *r)
     snprintf(call->location, sizeof call->location, "/deploy/r-%u", r->number);
 }
 
-/* ---- trigger ------------------------------------------------------------------------------------------ */
+/* ---- trigger
+ * ------------------------------------------------------------------------------------------ */
 
 static struct text created_message(const struct rollout *r)
 {
@@ -39,8 +40,7 @@ void deploy_create(struct api_call *call)
         return;
     }
     engine_begin(engine, TEXT("operator"));
-    struct rollout *r =
-        fleet_deploy(engine_fleet(engine), &command, &call->conflict, &call->err);
+    struct rollout *r = fleet_deploy(engine_fleet(engine), &command, &call->conflict, &call->err);
     engine_end(engine);
     if (!r) {
         api_fail(call);
@@ -66,7 +66,8 @@ void deploy_plan(struct api_call *call)
     api_fail(call);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -------------------------------------------------------------------------------------------- */
 
 void deploy_status(struct api_call *call)
 {
@@ -168,7 +169,8 @@ void deploy_list(struct api_call *call)
     api_reply(call, 200, engine_round_of_all(engine));
 }
 
-/* ---- one rollout with members ------------------------------------------------------------------------------ */
+/* ---- one rollout with members
+ * ------------------------------------------------------------------------------ */
 
 /* The update states asked for, one bit each. */
 static bool read_states(struct api_call *call, struct text value, uint32_t *ret)
@@ -221,16 +223,15 @@ static uint64_t write_scanned(struct api_call *call, const struct rollout *r, ui
          slot = fleet_after(fleet, slot), examined++) {
         const struct instance *inst = fleet_at(fleet, slot);
         last = slot;
-        bool is_member = r->live ? fleet_rollout_of(fleet, inst) == r
-                                 : inst->assignment.rollout == r->number;
+        bool is_member =
+            r->live ? fleet_rollout_of(fleet, inst) == r : inst->assignment.rollout == r->number;
         if (!is_member || !(states & 1u << fleet_update_state(fleet, inst)))
             continue;
         wire_write_instance(&call->w, fleet, slot, false);
         count++;
     }
-    *ret_cursor = slot != FLEET_NONE && last != FLEET_NONE
-                      ? instance_key(fleet_at(fleet, last))
-                      : TEXT_NONE;
+    *ret_cursor =
+        slot != FLEET_NONE && last != FLEET_NONE ? instance_key(fleet_at(fleet, last)) : TEXT_NONE;
     return count;
 }
 
@@ -283,7 +284,8 @@ void deploy_show(struct api_call *call)
     api_reply(call, 200, engine_round_of_all(engine));
 }
 
-/* ---- progress ---------------------------------------------------------------------------------------------- */
+/* ---- progress
+ * ---------------------------------------------------------------------------------------------- */
 
 static const struct rollout *newest_ended(const struct fleet *fleet)
 {
@@ -359,7 +361,8 @@ void deploy_progress(struct api_call *call)
     api_reply(call, 200, engine_round_of_all(engine));
 }
 
-/* ---- rollback, verbs ----------------------------------------------------------------------------------------- */
+/* ---- rollback, verbs
+ * ----------------------------------------------------------------------------------------- */
 
 void deploy_rollback(struct api_call *call)
 {
@@ -371,8 +374,7 @@ void deploy_rollback(struct api_call *call)
         return;
     }
     engine_begin(engine, TEXT("operator"));
-    struct rollout *r =
-        fleet_rollback(engine_fleet(engine), &command, &call->conflict, &call->err);
+    struct rollout *r = fleet_rollback(engine_fleet(engine), &command, &call->conflict, &call->err);
     engine_end(engine);
     if (!r) {
         api_fail(call);
@@ -408,8 +410,7 @@ void deploy_verb(struct api_call *call)
         return;
     }
     engine_begin(engine, TEXT("operator"));
-    bool done = fleet_verb(engine_fleet(engine), r, &command, &result, &call->conflict,
-                           &call->err);
+    bool done = fleet_verb(engine_fleet(engine), r, &command, &result, &call->conflict, &call->err);
     engine_end(engine);
     if (!done) {
         if (!call->conflict)

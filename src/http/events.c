@@ -6,7 +6,7 @@
 #include "wire/record.h"
 #include "wire/request.h"
 
-#define OLD_PAGE 256u      /* entries asked of the store at once */
+#define OLD_PAGE 256u /* entries asked of the store at once */
 
 struct stream {
     struct engine_reader reader; /* first: the reader is the stream */
@@ -22,7 +22,8 @@ struct stream {
     struct buffer rows;
 };
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------ */
 
 static void free_stream(struct stream *s)
 {
@@ -58,7 +59,8 @@ static void end_stream(struct stream *s)
     http_stream_end(x);
 }
 
-/* ---- sending ----------------------------------------------------------------------------------------- */
+/* ---- sending
+ * ----------------------------------------------------------------------------------------- */
 
 /* False: the reader is too slow and has been disconnected; it resumes by its last index. */
 static bool send_entry(struct stream *s, uint64_t index, uint8_t type, uint32_t rollout,
@@ -109,7 +111,8 @@ static void more(struct engine_reader *reader)
         catch_up(s);
 }
 
-/* ---- entries from the store ------------------------------------------------------------------------------ */
+/* ---- entries from the store
+ * ------------------------------------------------------------------------------ */
 
 /* Every entry says its own index; false when the stream has ended or the page is damaged. */
 static bool send_page(struct stream *s)
@@ -122,8 +125,8 @@ static bool send_page(struct stream *s)
         struct buffer key;
         buffer_init(&key, &memory_heap, 64);
         wire_event_key(&key, s->next_index);
-        bool is_sound = wire_read_event_head(buffer_text(&key), line, &s->api->arena, &index,
-                                             &head, NULL);
+        bool is_sound =
+            wire_read_event_head(buffer_text(&key), line, &s->api->arena, &index, &head, NULL);
         buffer_release(&key);
         if (!is_sound) {
             on_gone(s);
@@ -159,7 +162,9 @@ static void read_old(struct stream *s)
     engine_read_old(s->api->engine, &s->scan, s->next_index, OLD_PAGE);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------- */
+/* ---- opening
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static bool read_types(struct api_call *call, uint32_t *ret)
 {

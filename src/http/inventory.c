@@ -6,7 +6,8 @@
 
 #define EXAMINED_MAX 50000u /* instances looked at for one page of a filtered list */
 
-/* ---- registration ------------------------------------------------------------------------------------ */
+/* ---- registration
+ * ------------------------------------------------------------------------------------ */
 
 static void write_registered(struct api_call *call, const struct register_result *result,
                              const struct json_warnings *warnings)
@@ -17,8 +18,7 @@ static void write_registered(struct api_call *call, const struct register_result
     json_key(w, "instance");
     wire_write_instance(w, fleet, result->slot, false);
     json_put_null(w, "credential"); /* an open server asks for none */
-    json_put_u64(w, "next_heartbeat_ms",
-                 fleet_give_interval(fleet, fleet_at(fleet, result->slot)));
+    json_put_u64(w, "next_heartbeat_ms", fleet_give_interval(fleet, fleet_at(fleet, result->slot)));
     json_key(w, "warnings");
     wire_write_warnings(w, warnings);
     json_put_text(w, "message",
@@ -48,8 +48,7 @@ void inventory_register(struct api_call *call)
         return;
     }
     engine_begin(api->engine, TEXT("agent"));
-    bool done =
-        fleet_register(engine_fleet(api->engine), &body.command, &result, &call->err);
+    bool done = fleet_register(engine_fleet(api->engine), &body.command, &result, &call->err);
     engine_end(api->engine);
     if (!done) {
         api_fail(call);
@@ -60,7 +59,8 @@ void inventory_register(struct api_call *call)
     api_reply(call, result.is_new ? 201 : 200, engine_round_of(api->engine, inst));
 }
 
-/* ---- heartbeats ---------------------------------------------------------------------------------------- */
+/* ---- heartbeats
+ * ---------------------------------------------------------------------------------------- */
 
 void inventory_heartbeat(struct api_call *call)
 {
@@ -71,11 +71,13 @@ void inventory_heartbeat(struct api_call *call)
     struct json_warnings warnings = { 0 };
     struct heartbeat_result result;
     uint32_t slot = api_instance(call);
-    if (slot == FLEET_NONE || !wire_read_heartbeat(call->request->body, &api->arena, &body,
-                                                   &warnings, &call->err)) {
+    if (slot == FLEET_NONE ||
+        !wire_read_heartbeat(call->request->body, &api->arena, &body, &warnings, &call->err)) {
         api_fail(call);
         return;
     }
+    body.command.is_outdated = body.has_observed_generation &&
+                               body.observed_generation < fleet_at(fleet, slot)->generation;
     engine_begin(engine, TEXT("agent"));
     bool done = fleet_heartbeat(fleet, slot, &body.command, &result, &call->err);
     engine_end(engine);
@@ -95,7 +97,8 @@ void inventory_heartbeat(struct api_call *call)
     api_reply(call, 200, engine_round_of(engine, inst));
 }
 
-/* ---- one instance ---------------------------------------------------------------------------------------- */
+/* ---- one instance
+ * ---------------------------------------------------------------------------------------- */
 
 void inventory_show(struct api_call *call)
 {
@@ -127,7 +130,8 @@ void inventory_delete(struct api_call *call)
     api_reply(call, 204, engine_round_of_all(engine));
 }
 
-/* ---- the list ---------------------------------------------------------------------------------------------- */
+/* ---- the list
+ * ---------------------------------------------------------------------------------------------- */
 
 struct filter {
     struct selector selector;
@@ -154,8 +158,10 @@ static bool read_word(struct api_call *call, const char *name, const struct sm_w
         }
     }
     char space[ERR_EXCERPT_SIZE];
-    return err_set(&call->err, ERR_INVALID, "%s=%s: it must be one of the words of the API, "
-                   "such as %s", name, err_excerpt(value, space), words->list[1].word);
+    return err_set(&call->err, ERR_INVALID,
+                   "%s=%s: it must be one of the words of the API, "
+                   "such as %s",
+                   name, err_excerpt(value, space), words->list[1].word);
 }
 
 static bool read_online(struct api_call *call, int *ret)
@@ -191,8 +197,7 @@ static bool read_filter(struct api_call *call, struct filter *ret)
     return true;
 }
 
-static bool passes(const struct fleet *fleet, const struct instance *inst,
-                   const struct filter *f)
+static bool passes(const struct fleet *fleet, const struct instance *inst, const struct filter *f)
 {
     const struct rollout *r = fleet_rollout_of(fleet, inst);
     uint32_t deployment = r ? r->number : inst->assignment.rollout;
@@ -206,8 +211,8 @@ static bool passes(const struct fleet *fleet, const struct instance *inst,
             selector_matches(&f->selector, &fleet->labels, inst->labels));
 }
 
-/* A page in order of keys. The cursor is the key of the last instance looked at, so that it survives
- * whatever is added or removed; a page of a filtered list may end early, with a cursor. */
+/* A page in order of keys. The cursor is the key of the last instance looked at, so that it
+ * survives whatever is added or removed; a page of a filtered list may end early, with a cursor. */
 void inventory_list(struct api_call *call)
 {
     struct engine *engine = call->api->engine;

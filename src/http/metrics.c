@@ -22,8 +22,8 @@ static void seconds(struct buffer *out, uint64_t us)
                   (unsigned long long)(us % 1000000));
 }
 
-/* `labels` is "" or `name="value",`; bounds[i] in us is the upper bound of buckets[i]; the last bucket
- * has none. */
+/* `labels` is "" or `name="value",`; bounds[i] in us is the upper bound of buckets[i]; the last
+ * bucket has none. */
 static void histogram(struct buffer *out, const char *name, const char *labels,
                       const uint64_t *buckets, size_t count, unsigned shift, uint64_t us_total)
 {
@@ -62,8 +62,8 @@ static void write_fleet(struct buffer *out, const struct fleet *fleet)
         by_state[fleet->rollouts[i]->state]++;
     head(out, "dides_rollouts", "gauge", "Rollouts kept, by state.");
     for (size_t i = 0; i < rollout_state_count; i++)
-        buffer_printf(out, "dides_rollouts{state=\"%s\"} %u\n",
-                      rollout_machine.states.list[i].word, by_state[i]);
+        buffer_printf(out, "dides_rollouts{state=\"%s\"} %u\n", rollout_machine.states.list[i].word,
+                      by_state[i]);
 }
 
 static void write_engine(struct buffer *out, struct engine *engine)
@@ -78,13 +78,11 @@ static void write_engine(struct buffer *out, struct engine *engine)
     head(out, "dides_store_commit_seconds", "histogram", "Time to make one batch durable.");
     histogram(out, "dides_store_commit_seconds", "", stats.commit_us_buckets, 16, 1,
               stats.commit_us_total);
-    number(out, "dides_store_ops_total", "counter", "Keys written or deleted.",
-           stats.commit_ops);
+    number(out, "dides_store_ops_total", "counter", "Keys written or deleted.", stats.commit_ops);
     number(out, "dides_store_commit_failures_total", "counter",
            "Rounds of changes that were dropped.", stats.commit_failures);
     number(out, "dides_store_pending_batches", "gauge",
-           "Durable batches not yet folded into the readable table.",
-           stats.store.pending_batches);
+           "Durable batches not yet folded into the readable table.", stats.store.pending_batches);
     number(out, "dides_store_file_bytes", "gauge", "Size of the store's files.",
            stats.store.file_bytes);
     number(out, "dides_store_writable", "gauge", "1 when the store accepts writes.",

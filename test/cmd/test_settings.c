@@ -125,7 +125,7 @@ static void test_every_key_reaches_the_core_from_a_document(void **state)
                                   "heartbeat_max: 102ms\n"
                                   "active_interval: 103ms\n"
                                   "target_rate: 104\n"
-                                  "max_concurrent: 50\n"
+                                  "max_concurrent: 100\n"
                                   "max_instances: 106\n"
                                   "rollouts_kept: 107\n"
                                   "rollouts_kept_days: 108\n"
@@ -139,7 +139,7 @@ static void test_every_key_reaches_the_core_from_a_document(void **state)
     assert_int_equal(fleet.heartbeat_max_ms, 102);
     assert_int_equal(fleet.active_interval_ms, 103);
     assert_int_equal(fleet.target_rate, 104);
-    assert_int_equal(fleet.max_concurrent, 50);
+    assert_int_equal(fleet.max_concurrent, 100);
     assert_int_equal(fleet.max_instances, 106);
     assert_int_equal(fleet.rollouts_kept, 107);
     assert_int_equal(fleet.rollouts_kept_ms, 108ll * 24 * 3600 * 1000);
@@ -239,10 +239,10 @@ static void test_a_bad_value_in_a_file_is_named_with_what_is_allowed(void **stat
     struct kit *kit = *state;
     char expected[256];
 
-    assert_false(read_text(kit, "max_concurrent: 51\n"));
+    assert_false(read_text(kit, "max_concurrent: 101\n"));
 
     snprintf(expected, sizeof expected,
-             "%s: /max_concurrent must be an integer from 1 to 50, not 51", kit->path);
+             "%s: /max_concurrent must be an integer from 1 to 100, not 101", kit->path);
     assert_says(kit, expected);
 }
 

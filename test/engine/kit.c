@@ -46,6 +46,7 @@ void kit_open(struct kit *kit)
     kit->options = (struct engine_options){ .fleet = fleet_settings_default,
                                             .reconcile_interval_ms = 1000,
                                             .events_kept = 1000,
+                                            .events_kept_ms = 7ll * 24 * 3600 * 1000,
                                             .hash_seed = 7,
                                             .fatal = count_fatal,
                                             .ctx = kit };
@@ -84,10 +85,9 @@ void kit_turn(struct kit *kit)
 uint32_t kit_register(struct kit *kit, const char *name, const char *label_value)
 {
     struct label_change label = { TEXT("env"), text_from(label_value), false };
-    struct register_command command = { .name = text_from(name),
-                                        .labels = &label,
-                                        .label_count = 1,
-                                        .has_labels = true };
+    struct register_command command = {
+        .name = text_from(name), .labels = &label, .label_count = 1, .has_labels = true
+    };
     struct register_result result;
     struct err err = { .code = ERR_NONE };
     engine_begin(kit->engine, TEXT("test"));
@@ -100,10 +100,9 @@ uint32_t kit_register(struct kit *kit, const char *name, const char *label_value
 struct heartbeat_result kit_heartbeat(struct kit *kit, uint32_t slot, const char *code,
                                       enum instance_state status)
 {
-    struct heartbeat_command command = { .has_code = true,
-                                         .code = text_from(code),
-                                         .has_status = true,
-                                         .status = (uint8_t)status };
+    struct heartbeat_command command = {
+        .has_code = true, .code = text_from(code), .has_status = true, .status = (uint8_t)status
+    };
     struct heartbeat_result result;
     struct err err = { .code = ERR_NONE };
     engine_begin(kit->engine, TEXT("test"));
@@ -122,8 +121,7 @@ uint32_t kit_instance(struct kit *kit, const char *name, const char *code)
 
 struct rollout *kit_deploy(struct kit *kit, const char *code, uint32_t batch)
 {
-    struct deploy_command command = { .code = text_from(code),
-                                      .rollout = rollout_config_default };
+    struct deploy_command command = { .code = text_from(code), .rollout = rollout_config_default };
     command.rollout.batch_size.value = batch;
     struct err err = { .code = ERR_NONE };
     engine_begin(kit->engine, TEXT("test"));

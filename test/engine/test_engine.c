@@ -205,6 +205,29 @@ static void test_journal_entries_have_no_gap_and_old_ones_go(void **unused)
     kit_close(&kit);
 }
 
+static void test_journal_entries_go_when_their_time_is_over(void **unused)
+{
+    (void)unused;
+    struct kit kit;
+    int64_t day = 24ll * 3600 * 1000;
+    kit_open(&kit);
+    uint32_t slot = kit_instance(&kit, "web-1", "1.0.0");
+    kit_turn(&kit);
+    uint64_t first_day = engine_journal(kit.engine)->durable;
+
+    for (int i = 0; i < 8; i++) {
+        kit.now += day;
+        kit_heartbeat(&kit, slot, "1.0.0", i % 2 ? INSTANCE_HEALTHY : INSTANCE_DEGRADED);
+        kit_turn(&kit);
+        if (i == 3)
+            kit_crash(&kit, 0);
+        slot = fleet_find(engine_fleet(kit.engine), TEXT("web-1"));
+        bool is_kept = engine_journal(kit.engine)->oldest <= first_day;
+        assert_int_equal(is_kept, i < 6);
+    }
+    kit_close(&kit);
+}
+
 static void test_when_an_instance_was_last_heard_survives_a_clean_stop(void **unused)
 {
     (void)unused;
@@ -262,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_a_new_start_has_the_state_of_the_last_durable_round),
         cmocka_unit_test(test_the_time_without_a_server_does_not_count_towards_deadlines),
         cmocka_unit_test(test_journal_entries_have_no_gap_and_old_ones_go),
+        cmocka_unit_test(test_journal_entries_go_when_their_time_is_over),
         cmocka_unit_test(test_when_an_instance_was_last_heard_survives_a_clean_stop),
         cmocka_unit_test(test_last_reports_are_written_within_half_a_minute),
     };
