@@ -56,8 +56,7 @@ static int64_t now_us(void)
     return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
 }
 
-/* ---- jobs
- * ------------------------------------------------------------------------------------------ */
+/* ---- jobs ----------------------------------------------------------------------------------- */
 
 static bool ops_have_room(struct committer *c, size_t count)
 {
@@ -114,8 +113,7 @@ static void run(struct committer *c, struct commit_job *job)
     job->took_us = now_us() - began;
 }
 
-/* ---- the thread
- * -------------------------------------------------------------------------------------- */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 /* Until a job comes, the committer stops, or it is time for housekeeping again. */
 static void wait_for_work(struct committer *c)

@@ -16,8 +16,7 @@
 #define CHECK_ALL_EVERY_MS 60000
 #define EVENT_SIZE_MAX     (64 * 1024)
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void release(struct engine *e)
 {
@@ -88,8 +87,7 @@ const struct journal *engine_journal(const struct engine *e)
     return &e->journal;
 }
 
-/* ---- commands
- * ---------------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 void engine_begin(struct engine *e, struct text actor)
 {
@@ -155,8 +153,7 @@ static void release_waiters(struct engine *e, uint64_t round, enum engine_outcom
     }
 }
 
-/* ---- closing a round
- * ------------------------------------------------------------------------------------ */
+/* ---- closing a round ------------------------------------------------------------------------ */
 
 static void add_record(void *ctx, const struct fleet_dirty *dirty)
 {
@@ -270,8 +267,7 @@ void engine_end_round(struct engine *e)
     submit(e);
 }
 
-/* ---- results
- * -------------------------------------------------------------------------------------------- */
+/* ---- results -------------------------------------------------------------------------------- */
 
 static void count_commit(struct engine *e)
 {
@@ -364,9 +360,7 @@ void engine_free(struct engine *e)
     release(e);
 }
 
-/* ---- time
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static void check(struct engine *e, int64_t now)
 {
@@ -409,8 +403,7 @@ void engine_tick(struct engine *e)
     engine_end_round(e);
 }
 
-/* ---- readers, statistics
- * --------------------------------------------------------------------------------------- */
+/* ---- readers, statistics -------------------------------------------------------------------- */
 
 void engine_reader_add(struct engine *e, struct engine_reader *reader)
 {

@@ -45,8 +45,7 @@ void engine_free(struct engine *engine);
 struct fleet *engine_fleet(struct engine *engine);
 const struct journal *engine_journal(const struct engine *engine);
 
-/* ---- commands
- * ------------------------------------------------------------------------------------------ */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 /* Before each command; `actor` is borrowed until engine_end(). */
 void engine_begin(struct engine *engine, struct text actor);
@@ -73,8 +72,7 @@ struct engine_waiter {
  * `round` is one of engine_round_of*() and not 0. */
 void engine_wait(struct engine *engine, uint64_t round, struct engine_waiter *waiter);
 
-/* ---- turns of the loop
- * ----------------------------------------------------------------------------------- */
+/* ---- turns of the loop ---------------------------------------------------------------------- */
 
 /* Hands the open round to the store when none is under way; nothing happens when nothing changed.
  */
@@ -85,8 +83,7 @@ void engine_poll(struct engine *engine);
 /* Lets time pass; to be called about every 100 ms. */
 void engine_tick(struct engine *engine);
 
-/* ---- readers of the journal (streams)
- * ---------------------------------------------------------------------- */
+/* ---- readers of the journal (streams) ------------------------------------------------------- */
 
 struct engine_reader {
     struct engine_reader *next, **link;         /* the engine's */
@@ -106,8 +103,7 @@ struct engine_scan {
 };
 void engine_read_old(struct engine *engine, struct engine_scan *scan, uint64_t first, size_t limit);
 
-/* ---- state of the engine itself
- * ------------------------------------------------------------------------------ */
+/* ---- state of the engine itself ------------------------------------------------------------- */
 
 /* Whether writes are accepted; false while the store is full, and for good after a fatal result. */
 bool engine_is_writable(const struct engine *engine);

@@ -17,8 +17,7 @@ int64_t api_now_us(void)
     return now.tv_sec * 1000000ll + now.tv_nsec / 1000;
 }
 
-/* ---- counting
- * ---------------------------------------------------------------------------------------- */
+/* ---- counting ------------------------------------------------------------------------------- */
 
 void api_count(struct api *api, const struct route *route, int status, int64_t began_us)
 {
@@ -38,8 +37,7 @@ void api_count(struct api *api, const struct route *route, int status, int64_t b
     stats->us_total += (uint64_t)took;
 }
 
-/* ---- answers
- * ----------------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void send_body(struct api *api, struct http_exchange *x, const struct route *route,
                       int status, const char *content_type, const char *location, struct text body,
@@ -181,8 +179,7 @@ void api_reply(struct api_call *call, int status, uint64_t round)
     api_reply_as(call, status, round, "application/json");
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------------ */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 static bool decode(struct api_call *call, struct text raw, struct text *ret)
 {
@@ -348,8 +345,7 @@ bool api_is_writable(struct api_call *call)
     return true;
 }
 
-/* ---- the handler of the server
- * --------------------------------------------------------------------------- */
+/* ---- the handler of the server -------------------------------------------------------------- */
 
 static void handle(void *ctx, struct http_exchange *x, const struct http_request *request)
 {
@@ -401,9 +397,7 @@ struct http_handler api_handler(struct api *api)
     };
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 bool api_open(const struct api_options *options, struct api **ret, struct err *err)
 {

@@ -20,8 +20,7 @@ static void set_location(struct api_call *call, const struct rollout *r)
     snprintf(call->location, sizeof call->location, "/deploy/r-%u", r->number);
 }
 
-/* ---- trigger
- * ------------------------------------------------------------------------------------------ */
+/* ---- trigger -------------------------------------------------------------------------------- */
 
 static struct text created_message(const struct rollout *r)
 {
@@ -66,8 +65,7 @@ void deploy_plan(struct api_call *call)
     api_fail(call);
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 void deploy_status(struct api_call *call)
 {
@@ -169,8 +167,7 @@ void deploy_list(struct api_call *call)
     api_reply(call, 200, engine_round_of_all(engine));
 }
 
-/* ---- one rollout with members
- * ------------------------------------------------------------------------------ */
+/* ---- one rollout with members --------------------------------------------------------------- */
 
 /* The update states asked for, one bit each. */
 static bool read_states(struct api_call *call, struct text value, uint32_t *ret)
@@ -284,8 +281,7 @@ void deploy_show(struct api_call *call)
     api_reply(call, 200, engine_round_of_all(engine));
 }
 
-/* ---- progress
- * ---------------------------------------------------------------------------------------------- */
+/* ---- progress ------------------------------------------------------------------------------- */
 
 static const struct rollout *newest_ended(const struct fleet *fleet)
 {
@@ -361,8 +357,7 @@ void deploy_progress(struct api_call *call)
     api_reply(call, 200, engine_round_of_all(engine));
 }
 
-/* ---- rollback, verbs
- * ----------------------------------------------------------------------------------------- */
+/* ---- rollback, verbs ------------------------------------------------------------------------ */
 
 void deploy_rollback(struct api_call *call)
 {

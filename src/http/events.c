@@ -22,8 +22,7 @@ struct stream {
     struct buffer rows;
 };
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void free_stream(struct stream *s)
 {
@@ -59,8 +58,7 @@ static void end_stream(struct stream *s)
     http_stream_end(x);
 }
 
-/* ---- sending
- * ----------------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------- */
 
 /* False: the reader is too slow and has been disconnected; it resumes by its last index. */
 static bool send_entry(struct stream *s, uint64_t index, uint8_t type, uint32_t rollout,
@@ -111,8 +109,7 @@ static void more(struct engine_reader *reader)
         catch_up(s);
 }
 
-/* ---- entries from the store
- * ------------------------------------------------------------------------------ */
+/* ---- entries from the store ----------------------------------------------------------------- */
 
 /* Every entry says its own index; false when the stream has ended or the page is damaged. */
 static bool send_page(struct stream *s)
@@ -162,9 +159,7 @@ static void read_old(struct stream *s)
     engine_read_old(s->api->engine, &s->scan, s->next_index, OLD_PAGE);
 }
 
-/* ---- opening
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static bool read_types(struct api_call *call, uint32_t *ret)
 {

@@ -6,8 +6,7 @@
 
 #define EXAMINED_MAX 50000u /* instances looked at for one page of a filtered list */
 
-/* ---- registration
- * ------------------------------------------------------------------------------------ */
+/* ---- registration --------------------------------------------------------------------------- */
 
 static void write_registered(struct api_call *call, const struct register_result *result,
                              const struct json_warnings *warnings)
@@ -59,8 +58,7 @@ void inventory_register(struct api_call *call)
     api_reply(call, result.is_new ? 201 : 200, engine_round_of(api->engine, inst));
 }
 
-/* ---- heartbeats
- * ---------------------------------------------------------------------------------------- */
+/* ---- heartbeats ----------------------------------------------------------------------------- */
 
 void inventory_heartbeat(struct api_call *call)
 {
@@ -97,8 +95,7 @@ void inventory_heartbeat(struct api_call *call)
     api_reply(call, 200, engine_round_of(engine, inst));
 }
 
-/* ---- one instance
- * ---------------------------------------------------------------------------------------- */
+/* ---- one instance --------------------------------------------------------------------------- */
 
 void inventory_show(struct api_call *call)
 {
@@ -130,8 +127,7 @@ void inventory_delete(struct api_call *call)
     api_reply(call, 204, engine_round_of_all(engine));
 }
 
-/* ---- the list
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the list ------------------------------------------------------------------------------- */
 
 struct filter {
     struct selector selector;
