@@ -194,6 +194,15 @@ static enum exit_code follow(struct reading *reading, const struct events_option
 static enum exit_code list(struct reading *reading, const struct events_options *options)
 {
     enum exit_code code = read_stream(reading, options);
+    int64_t oldest = json_get_i64(reading->client->root, "oldest", 0);
+    if (reading->client->status == 410 && !options->after && oldest > 0) {
+        /* Everything from the start was asked for, and the start is no longer kept. */
+        struct events_options from_oldest = *options;
+        char after[32];
+        snprintf(after, sizeof after, "%lld", (long long)oldest - 1);
+        from_oldest.after = after;
+        code = read_stream(reading, &from_oldest);
+    }
     if (code != EXIT_DONE)
         client_complain(reading->client);
     return code;

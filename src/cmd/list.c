@@ -24,6 +24,9 @@ static enum exit_code fetch_page(struct listing *listing)
     char limit[32];
     cleanup(path_release) struct path path;
     path_init(&path, listing->view->path);
+    struct request whole = { .method = "GET", .path = listing->view->path };
+    if (listing->view->is_whole)
+        return client_ask(listing->client, &whole);
     snprintf(limit, sizeof limit, "%llu",
              (unsigned long long)(listing->left < PAGE_ITEMS ? listing->left : PAGE_ITEMS));
     path_add_parameter(&path, "limit", text_from(limit));
@@ -34,12 +37,14 @@ static enum exit_code fetch_page(struct listing *listing)
 
 static void add_items(struct listing *listing)
 {
-    const struct json_node *item =
-        json_first(json_member(listing->client->root, listing->view->key));
+    const struct list_view *view = listing->view;
+    const struct json_node *item = json_first(json_member(listing->client->root, view->key));
     int64_t now_ms = wall_now_ms();
     for (; item && listing->left > 0; item = item->next) {
+        if (view->wants && !view->wants(view->ctx, item))
+            continue;
         if (output_is_table(listing->client->format))
-            listing->view->add_row(&listing->table, item, now_ms);
+            view->add_row(&listing->table, item, now_ms);
         else
             document_list_add(&listing->documents, item);
         listing->left--;

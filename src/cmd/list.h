@@ -15,6 +15,10 @@ struct list_view {
     unsigned column_count;
     void (*add_row)(struct table *table, const struct json_node *item, int64_t now_ms);
     uint64_t limit; /* at most so many; 0: all */
+    bool is_whole;  /* the route has no pages: it knows neither limit nor cursor */
+    /* Whether an item is wanted, where the route has no such filter; NULL: all are. */
+    bool (*wants)(void *ctx, const struct json_node *item);
+    void *ctx;
 };
 
 #define LIST_LIMIT_ROW(type)                                                                       \

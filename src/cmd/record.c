@@ -76,11 +76,6 @@ static struct text scalar_of(const struct json_node *node, const char *path)
                                                                               : TEXT_NONE;
 }
 
-static void add_safe(struct buffer *out, struct text t)
-{
-    terminal_add(out, t);
-}
-
 /* A line whose texts come from the server goes through here as a whole. */
 static void end_line(struct buffer *out, struct buffer *line, const struct terminal *terminal)
 {
@@ -313,16 +308,20 @@ static void add_members(struct buffer *out, const struct json_node *record, int6
     int64_t wanted = json_get_i64(record, "progress.failed_instances", 0) +
                      json_get_i64(record, "progress.in_progress_instances", 0);
     int64_t shown = 0;
-    cleanup(table_release) struct table table;
+    cleanup(table_release) struct table table = { .column_count = 0 };
+    cleanup(buffer_release) struct buffer line;
+    buffer_init(&line, &memory_heap, CELL_MAX);
     if (!member)
         return;
     table_init(&table, member_columns, sizeof member_columns / sizeof member_columns[0], false);
     for (; member && (is_wide || shown < MEMBERS_SHOWN); member = member->next, shown++)
         add_member(&table, member, now_ms);
     table_print(&table, terminal, out);
-    if (wanted > shown)
-        buffer_printf(out, "... %lld more that failed or are busy%s\n", (long long)(wanted - shown),
+    if (wanted > shown) {
+        buffer_printf(&line, "... %lld more that failed or are busy%s", (long long)(wanted - shown),
                       is_wide ? "" : " (-o wide)");
+        end_line(out, &line, terminal);
+    }
 }
 
 void record_add(struct buffer *out, const struct json_node *record, int64_t now_ms,
@@ -341,9 +340,9 @@ void record_add_summary(struct buffer *out, const struct json_node *record)
     const struct json_node *waiting = json_first(json_member(record, "waiting"));
     struct text cause = json_get_text(record, "cause", TEXT_NONE);
     struct text outcome = json_get_text(record, "outcome", TEXT_NONE);
-    add_safe(out, json_get_text(record, "id", TEXT("?")));
+    terminal_add(out, json_get_text(record, "id", TEXT("?")));
     buffer_add_byte(out, ' ');
-    add_safe(out, record_state(record));
+    terminal_add(out, record_state(record));
     buffer_printf(out, "  done %lld of %lld  busy %lld  failed %lld  pending %lld  offline %lld",
                   (long long)count_of(progress, "completed_instances"),
                   (long long)count_of(progress, "total_instances"),
@@ -353,11 +352,11 @@ void record_add_summary(struct buffer *out, const struct json_node *record)
                   (long long)count_of(progress, "offline_instances"));
     if (cause.size > 0 || outcome.size > 0) {
         buffer_add(out, cause.size > 0 ? TEXT("  cause ") : TEXT("  outcome "));
-        add_safe(out, cause.size > 0 ? cause : outcome);
+        terminal_add(out, cause.size > 0 ? cause : outcome);
     }
     if (waiting) {
         buffer_add(out, TEXT("  waiting "));
-        add_safe(out, json_get_text(waiting, "reason", TEXT("?")));
+        terminal_add(out, json_get_text(waiting, "reason", TEXT("?")));
     }
 }
 

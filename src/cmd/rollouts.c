@@ -5,6 +5,9 @@
 #include "cmd/list.h"
 #include "cmd/options.h"
 #include "cmd/record.h"
+#include "core/selector.h"
+
+#define SELECTOR_MEMORY (1024 * 1024)
 
 struct rollouts_options {
     struct client_options client;
@@ -13,6 +16,43 @@ struct rollouts_options {
     uint64_t limit;
     int64_t timeout_ms;
 };
+
+/* The server tells selectors in canonical form; what was typed is brought into it. */
+static bool make_canonical(const char *selector, struct buffer *ret, struct err *err)
+{
+    struct selector parsed;
+    struct arena arena;
+    arena_init(&arena, &memory_heap, SELECTOR_MEMORY);
+    bool good = selector_parse(text_from(selector), NULL, 0, &arena, &parsed, err);
+    if (good)
+        selector_print(&parsed, ret);
+    arena_release(&arena);
+    return good && (!ret->failed || err_set(err, ERR_MEMORY, "no memory for the selector"));
+}
+
+static bool has_selector(void *ctx, const struct json_node *record)
+{
+    const struct buffer *wanted = ctx;
+    return text_equal(json_get_text(record, "selector", TEXT_NONE), buffer_text(wanted));
+}
+
+/* The route of live rollouts has no filters and no pages: there are few. */
+static enum exit_code list_active(struct client *client, struct list_view *view,
+                                  const char *selector)
+{
+    cleanup(buffer_release) struct buffer canonical;
+    struct err err = { 0 };
+    buffer_init(&canonical, &memory_heap, LIMIT_SELECTOR);
+    if (selector && !make_canonical(selector, &canonical, &err)) {
+        remark("%s", err.text);
+        return exit_of_err(&err);
+    }
+    view->path = "/deploy/status";
+    view->is_whole = true;
+    view->wants = selector ? has_selector : NULL;
+    view->ctx = &canonical;
+    return list_print(client, view);
+}
 
 static int run(const struct command *command, int argc, char **argv)
 {
@@ -24,7 +64,7 @@ static int run(const struct command *command, int argc, char **argv)
     if (!options_parse_few(command, argc, argv, 0, &options, &operands, &code) ||
         !client_open(&client, command, &options.client, options.timeout_ms, &code))
         return code;
-    path_init(&path, options.is_active ? "/deploy/status" : "/deploy");
+    path_init(&path, "/deploy");
     path_add_parameter(&path, "labels", text_from(options.selector));
     struct list_view view = { .path = buffer_c_string(&path.text),
                               .key = "deployments",
@@ -34,7 +74,8 @@ static int run(const struct command *command, int argc, char **argv)
                               .column_count = rollout_column_count,
                               .add_row = record_add_row,
                               .limit = options.limit };
-    return list_print(&client, &view);
+    return (int)(options.is_active ? list_active(&client, &view, options.selector)
+                                   : list_print(&client, &view));
 }
 
 static const struct option_row rows[] = {

@@ -8,7 +8,6 @@
 #include "net/http_client.h"
 
 #define LOOK_INTERVAL_MS 200  /* at most five looks a second */
-#define FIRST_SILENCE_MS 1000 /* the first stream may begin after what it should tell */
 #define SILENCE_MS       5000 /* without an event the record is looked at all the same */
 #define RETRY_MIN_MS     250
 #define RETRY_MAX_MS     2000
@@ -33,8 +32,9 @@ struct watch {
     int64_t heard_at_ms;    /* steady: the newest line of the stream */
     int64_t event_time_ms;  /* of the event whose lines are coming in; 0: not said */
     int64_t known_until_ms; /* by the server's clock: older events were seen by the newest look */
-    bool has_event, has_streamed;
-    bool is_cut; /* the stream ended by itself, before its time */
+    bool has_event;
+    bool has_opened; /* something of this stream has come */
+    bool is_cut;     /* the stream ended by itself, before its time */
 };
 
 /* ---- telling -------------------------------------------------------------------------------- */
@@ -136,7 +136,6 @@ static void judge_failed(struct watch *watch, const struct json_node *record)
     snprintf(watch->id, sizeof watch->id, "%.*s", TEXT_ARG(undo));
     watch->is_undo = true;
     watch->event_id[0] = '\0';
-    watch->has_streamed = false;
 }
 
 static void judge(struct watch *watch)
@@ -253,6 +252,11 @@ static bool on_line(void *ctx, struct text line)
 {
     struct watch *watch = ctx;
     watch->heard_at_ms = steady_now_ms();
+    if (!watch->has_opened) {
+        /* What happened between the newest look and the opening of the stream rang no bell. */
+        watch->has_event = watch->has_opened = true;
+        watch->event_time_ms = 0;
+    }
     if (text_starts_with(line, TEXT("id:"))) {
         struct text id = text_trim(text_skip(line, 3));
         if (id.size < EVENT_ID_MAX)
@@ -265,13 +269,19 @@ static bool on_line(void *ctx, struct text line)
     return left_ms(watch) > 0;
 }
 
-static void stream_ended(struct watch *watch, int status, int64_t silence_ms)
+static bool is_success(int status)
 {
-    bool was_silent = steady_now_ms() - watch->heard_at_ms >= silence_ms;
+    return status >= 200 && status <= 299;
+}
+
+static void stream_ended(struct watch *watch, int status)
+{
+    bool was_silent = steady_now_ms() - watch->heard_at_ms >= SILENCE_MS;
     if (status == 410) {
         note(watch, "event %s is no longer kept; following on from now", watch->event_id);
-        watch->event_id[0] = '\0';
     }
+    if (status != 0 && !is_success(status))
+        watch->event_id[0] = '\0'; /* it may be what was refused */
     watch->is_cut = status == 0 && !was_silent;
 }
 
@@ -282,26 +292,24 @@ static void listen_for_events(struct watch *watch)
     cleanup(buffer_release) struct buffer body;
     struct err err = { 0 };
     int status = 0;
-    int64_t silence_ms = watch->has_streamed ? SILENCE_MS : FIRST_SILENCE_MS;
     path_init(&path, "/events");
     buffer_init(&body, &memory_heap, EVENT_BYTES_MAX);
     path_add_parameter(&path, "deployment", text_from(watch->id));
     path_add_parameter(&path, "after", text_from(watch->event_id));
-    watch->has_streamed = true;
-    watch->has_event = false;
+    watch->has_event = watch->has_opened = false;
     watch->event_time_ms = 0;
     watch->heard_at_ms = steady_now_ms();
     struct http_stream_call call = { .path = buffer_text(&path.text),
                                      .bearer = watch->client->bearer,
                                      .last_event_id = text_from(watch->event_id),
-                                     .silence_ms = silence_ms };
+                                     .silence_ms = SILENCE_MS };
     bool is_whole =
         http_stream_lines(watch->client->server, &call, on_line, watch, &body, &status, &err);
     if (watch->is_over || watch->is_lost)
         return;
-    stream_ended(watch, is_whole ? status : 0, silence_ms);
-    if (is_whole && (status < 200 || status > 299) && status != 410)
-        sleep_ms(smaller(FIRST_SILENCE_MS, left_ms(watch))); /* no stream to be had: look again */
+    stream_ended(watch, is_whole ? status : 0);
+    if (is_whole && !is_success(status) && status != 410)
+        sleep_ms(smaller(RETRY_MAX_MS, left_ms(watch))); /* no stream to be had: look again */
 }
 
 /* A stream ends on silence only to the second; near the deadline the record is polled instead. */
