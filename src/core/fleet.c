@@ -177,8 +177,8 @@ void fleet_release(struct fleet *fleet)
     uint32_t chunk_count = fleet->slot_capacity / FLEET_CHUNK;
     for (uint32_t i = 0; i < chunk_count; i++)
         memory_give(memory, fleet->chunks[i], FLEET_CHUNK * sizeof(struct instance));
-    memory_give(memory, fleet->chunks, chunk_count * sizeof fleet->chunks[0]);
-    memory_give(memory, fleet->free_slots, fleet->slot_capacity * sizeof fleet->free_slots[0]);
+    memory_give(memory, fleet->chunks, fleet->chunk_capacity * sizeof fleet->chunks[0]);
+    memory_give(memory, fleet->free_slots, fleet->free_capacity * sizeof fleet->free_slots[0]);
     memory_give(memory, fleet->rollouts, fleet->rollout_capacity * sizeof fleet->rollouts[0]);
     memory_give(memory, fleet->undo, fleet->undo_capacity * sizeof fleet->undo[0]);
     memory_give(memory, fleet->undo_rollouts,
@@ -404,23 +404,14 @@ static bool add_chunk(struct fleet *fleet)
     if (!ordered_reserve(&fleet->by_name, slots) || !ordered_reserve(&fleet->members, slots) ||
         !timers_reserve(&fleet->timers, slots))
         return false;
-    struct instance **chunks =
-        memory->resize(memory->ctx, fleet->chunks, chunk_count * sizeof chunks[0],
-                       (chunk_count + 1) * sizeof chunks[0]);
-    if (!chunks)
+    if (!grow(memory, (void **)&fleet->chunks, &fleet->chunk_capacity, chunk_count + 1u,
+              sizeof fleet->chunks[0]) ||
+        !grow(memory, (void **)&fleet->free_slots, &fleet->free_capacity, slots,
+              sizeof fleet->free_slots[0]))
         return false;
-    fleet->chunks = chunks;
     struct instance *chunk = memory_take_zeroed(memory, FLEET_CHUNK * sizeof *chunk);
     if (!chunk)
         return false;
-    uint32_t *free_slots =
-        memory->resize(memory->ctx, fleet->free_slots, fleet->slot_capacity * sizeof free_slots[0],
-                       slots * sizeof free_slots[0]);
-    if (!free_slots) {
-        memory_give(memory, chunk, FLEET_CHUNK * sizeof *chunk);
-        return false;
-    }
-    fleet->free_slots = free_slots;
     fleet->chunks[chunk_count] = chunk;
     fleet->slot_capacity = slots;
     return true;

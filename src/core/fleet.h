@@ -142,9 +142,9 @@ struct fleet {
     struct label_sets labels;
 
     struct instance **chunks; /* by slot: FLEET_CHUNK instances each, so that they never move */
-    uint32_t slot_count, slot_capacity;
+    uint32_t slot_count, slot_capacity, chunk_capacity;
     uint32_t *free_slots;
-    uint32_t free_count;
+    uint32_t free_count, free_capacity;
     uint32_t instance_count;
     struct map keys;
     struct ordered by_name, members;
