@@ -150,22 +150,22 @@ static enum exit_code delete_one(struct client *client, const char *name)
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-static enum exit_code act(const struct command *command, struct client *client,
-                          const struct instances_options *options, const struct operands *operands)
+static int act(const struct command *command, struct client *client,
+               const struct instances_options *options, const struct operands *operands)
 {
     const char *first = operands->count > 0 ? operands->list[0] : NULL;
     bool has_filter = options->selector || options->status;
     if (!first)
-        return list(client, options);
+        return (int)list(client, options);
     if (has_filter)
         return wrong_usage(command, "a name and a filter do not go together");
     if (operands->count == 2 && strcmp(first, "rm") == 0)
-        return delete_one(client, operands->list[1]);
+        return (int)delete_one(client, operands->list[1]);
     if (operands->count == 2)
         return wrong_usage(command, "one name at a time");
     if (strcmp(first, "rm") == 0)
         return wrong_usage(command, "rm needs the name of an instance");
-    return show(client, first);
+    return (int)show(client, first);
 }
 
 static int run(const struct command *command, int argc, char **argv)
