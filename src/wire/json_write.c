@@ -53,18 +53,41 @@ static size_t quote_special(struct buffer *out, struct text t)
     return 1;
 }
 
+/* Bytes at the start of `t` that need no look. */
+static size_t plain_size(struct text t)
+{
+    size_t size = 0;
+    while (size < t.size && !is_special[(unsigned char)t.data[size]])
+        size++;
+    return size;
+}
+
+/* All of `t` is plain: one piece, because nearly every text is. */
+static void quote_plain(struct buffer *out, struct text t)
+{
+    char *room = buffer_reserve(out, t.size + 2);
+    if (room == NULL)
+        return;
+    room[0] = '"';
+    if (t.size > 0)
+        memcpy(room + 1, t.data, t.size);
+    room[t.size + 1] = '"';
+}
+
 void json_quote(struct buffer *out, struct text t)
 {
-    size_t at = 0;
+    size_t plain = plain_size(t);
+    if (plain == t.size) {
+        quote_plain(out, t);
+        return;
+    }
     buffer_add_byte(out, '"');
-    while (at < t.size) {
-        size_t start = at;
-        while (at < t.size && !is_special[(unsigned char)t.data[at]])
-            at++;
-        if (at > start)
-            buffer_add(out, (struct text){ t.data + start, at - start });
-        if (at < t.size)
-            at += quote_special(out, text_skip(t, at));
+    while (t.size > 0) {
+        buffer_add(out, (struct text){ t.data, plain });
+        t = text_skip(t, plain);
+        if (t.size > 0)
+            t = text_skip(t, quote_special(out, t));
+        plain = plain_size(t);
     }
     buffer_add_byte(out, '"');
 }
@@ -129,12 +152,21 @@ void json_end_list(struct json_writer *w)
 
 void json_key(struct json_writer *w, const char *key)
 {
+    size_t size = strlen(key);
+    uint64_t bit = 1ull << w->depth;
+    bool has_comma = (w->has_items & bit) != 0;
+    char *room = buffer_reserve(w->out, has_comma + size + 3);
     assert(!w->after_key);
-    begin_item(w);
-    buffer_add_byte(w->out, '"');
-    buffer_add(w->out, text_from(key));
-    buffer_add(w->out, TEXT("\":"));
+    w->has_items |= bit;
     w->after_key = true;
+    if (room == NULL)
+        return;
+    if (has_comma)
+        *room++ = ',';
+    room[0] = '"';
+    memcpy(room + 1, key, size);
+    room[size + 1] = '"';
+    room[size + 2] = ':';
 }
 
 void json_key_text(struct json_writer *w, struct text key)
