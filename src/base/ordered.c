@@ -180,19 +180,48 @@ static void extend_spine(struct ordered *o, uint32_t *spine, uint32_t item)
 
 /* While it grows, an item on the right spine keeps the one above it in `right`, where its child
  * will stand; so no stack is needed, and each item enters and leaves the spine once. */
-uint32_t ordered_build(struct ordered *o, const uint32_t *items, size_t count)
+void ordered_append(struct ordered *o, uint32_t *root, uint32_t item)
 {
-    uint32_t spine = ORDERED_NONE, below = ORDERED_NONE;
-    for (size_t i = 0; i < count; i++) {
-        assert(items[i] < o->capacity);
-        assert(i == 0 || o->compare(o->ctx, items[i - 1], items[i]) < 0);
-        extend_spine(o, &spine, items[i]);
-    }
+    assert(item < o->capacity);
+    assert(*root == ORDERED_NONE || o->compare(o->ctx, *root, item) < 0);
+    extend_spine(o, root, item);
+}
+
+void ordered_finish(struct ordered *o, uint32_t *root)
+{
+    uint32_t spine = *root, below = ORDERED_NONE;
     while (spine != ORDERED_NONE) {
         uint32_t above = o->links[spine].right;
         o->links[spine].right = below;
         below = spine;
         spine = above;
     }
-    return below;
+    *root = below;
+}
+
+uint32_t ordered_build(struct ordered *o, const uint32_t *items, size_t count)
+{
+    uint32_t root = ORDERED_NONE;
+    for (size_t i = 0; i < count; i++)
+        ordered_append(o, &root, items[i]);
+    ordered_finish(o, &root);
+    return root;
+}
+
+/* The items whose turn has not come stand as a stack at the end of the list: written and waiting
+ * together are never more than there are, whatever the shape of the tree. */
+void ordered_list(const struct ordered *o, uint32_t root, uint32_t *ret, size_t count)
+{
+    size_t written = 0, top = count;
+    uint32_t at = root;
+    while (at != ORDERED_NONE || top < count) {
+        for (; at != ORDERED_NONE; at = o->links[at].left) {
+            assert(top > written);
+            ret[--top] = at;
+        }
+        at = ret[top++];
+        ret[written++] = at;
+        at = o->links[at].right;
+    }
+    assert(written == count);
 }

@@ -46,5 +46,11 @@ uint32_t ordered_seek(const struct ordered *o, uint32_t root, ordered_place_fn *
                       const void *ctx, const void *key, bool or_equal);
 /* Builds a set from `count` items that are already in order, in linear time. */
 uint32_t ordered_build(struct ordered *o, const uint32_t *items, size_t count);
+/* The same one by one: a set that is ORDERED_NONE at first takes items in order, and is a set
+ * again, good for anything else, after ordered_finish(). */
+void ordered_append(struct ordered *o, uint32_t *root, uint32_t item);
+void ordered_finish(struct ordered *o, uint32_t *root);
+/* Writes the items of a set to `ret`, in order and in linear time; `count` is how many it has. */
+void ordered_list(const struct ordered *o, uint32_t root, uint32_t *ret, size_t count);
 
 #endif

@@ -122,6 +122,8 @@ void timers_set(struct timers *t, uint32_t item, int64_t due)
         return;
     }
     uint32_t place = t->places[item];
+    if (place && t->heap[place - 1].due == due)
+        return;
     settle(t, place ? place - 1 : t->count++, (struct timer_entry){ due, item });
 }
 

@@ -192,6 +192,57 @@ static void test_building_gives_what_inserting_gives(void **state)
     }
 }
 
+static void test_sets_filled_in_turns_are_good_for_anything_and_list_in_order(void **state)
+{
+    struct model m;
+    struct dice dice = { 36 };
+    uint32_t list[ITEMS];
+    (void)state;
+    model_init(&m, &dice);
+
+    for (uint32_t rank = 0; rank < ITEMS; rank++) {
+        uint32_t set = dice_roll(&dice, SETS);
+        ordered_append(&m.ordered, &m.roots[set], m.by_rank[rank]);
+        m.set_of[m.by_rank[rank]] = set;
+    }
+    for (uint32_t set = 0; set < SETS; set++)
+        ordered_finish(&m.ordered, &m.roots[set]);
+
+    for (unsigned step = 0; step < 500; step++)
+        toggle(&m, dice_roll(&dice, ITEMS), dice_roll(&dice, SETS));
+    check(&m);
+    for (uint32_t set = 0; set < SETS; set++) {
+        uint32_t count = 0, rank = 0;
+        for (uint32_t item = 0; item < ITEMS; item++)
+            count += m.set_of[item] == set;
+        ordered_list(&m.ordered, m.roots[set], list, count);
+        for (uint32_t i = 0; i < count; i++, rank = m.ranks[list[i - 1]] + 1)
+            assert_int_equal(list[i], from_rank(&m, set, rank));
+    }
+    model_release(&m);
+}
+
+static void test_a_list_needs_no_room_but_its_own_whatever_the_shape(void **state)
+{
+    struct model m;
+    struct dice dice = { 37 };
+    uint32_t list[ITEMS + 1];
+    (void)state;
+    model_init(&m, &dice);
+    /* All to the left: the deepest stack there can be. */
+    for (uint32_t item = 0; item < ITEMS; item++)
+        m.ordered.links[item] =
+            (struct ordered_link){ item + 1 < ITEMS ? item + 1 : ORDERED_NONE, ORDERED_NONE };
+    list[ITEMS] = 4711;
+
+    ordered_list(&m.ordered, 0, list, ITEMS);
+
+    for (uint32_t i = 0; i < ITEMS; i++)
+        assert_int_equal(list[i], ITEMS - 1 - i);
+    assert_int_equal(list[ITEMS], 4711);
+    model_release(&m);
+}
+
 static uint32_t depth_of(const struct ordered *o, uint32_t root, uint32_t item)
 {
     uint32_t depth = 0;
@@ -282,6 +333,8 @@ int main(void)
         cmocka_unit_test(test_walking_visits_all_items_in_order),
         cmocka_unit_test(test_the_shape_depends_on_the_items_alone),
         cmocka_unit_test(test_building_gives_what_inserting_gives),
+        cmocka_unit_test(test_sets_filled_in_turns_are_good_for_anything_and_list_in_order),
+        cmocka_unit_test(test_a_list_needs_no_room_but_its_own_whatever_the_shape),
         cmocka_unit_test(test_a_million_items_in_order_of_their_numbers_stay_shallow),
         cmocka_unit_test(test_a_failed_reservation_changes_nothing),
         cmocka_unit_test(test_growing_one_by_one_asks_seldom_and_keeps_the_sets),
