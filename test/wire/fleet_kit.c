@@ -55,6 +55,24 @@ struct text kit_quote(struct kit *kit, const char *json)
     return copy;
 }
 
+const char *long_body(struct kit *kit, const char *before, size_t size, const char *after)
+{
+    struct text letters;
+    char *space = malloc(size);
+    if (!space)
+        fail_msg("no memory");
+    else
+        memset(space, 'x', size);
+    buffer_clear(&kit->out);
+    buffer_add(&kit->out, text_from(before));
+    buffer_add(&kit->out, (struct text){ space, size });
+    buffer_add(&kit->out, text_from(after));
+    free(space);
+    if (!arena_copy(&kit->arena, buffer_text(&kit->out), &letters))
+        fail_msg("no memory");
+    return letters.data;
+}
+
 void kit_begin(struct kit *kit, int64_t later_ms)
 {
     fleet_begin(&kit->fleet, kit->fleet.now + later_ms, TEXT("ana"));

@@ -25,6 +25,9 @@ int kit_teardown(void **state);
 /* With " for each '. Lives as long as the kit. */
 struct text kit_quote(struct kit *kit, const char *json);
 
+/* The text before + `size` letters + after. Lives as long as the kit. */
+const char *long_body(struct kit *kit, const char *before, size_t size, const char *after);
+
 /* A new command `later_ms` after the last one. */
 void kit_begin(struct kit *kit, int64_t later_ms);
 /* Registers by a body; fails the test when that is refused. */

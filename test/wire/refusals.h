@@ -32,17 +32,4 @@ static inline void refuse(struct kit *kit, refusal_read_fn *read, const struct r
 
 #define REFUSE(kit, read, list) refuse(kit, read, list, sizeof(list) / sizeof((list)[0]))
 
-/* A JSON document around `size` letters: before + xxxx + after. */
-static inline const char *long_body(struct kit *kit, const char *before, size_t size,
-                                    const char *after)
-{
-    size_t head = strlen(before), tail = strlen(after);
-    char *body = arena_take(&kit->arena, head + size + tail + 1);
-    assert_non_null(body);
-    memcpy(body, before, head);
-    memset(body + head, 'x', size);
-    memcpy(body + head + size, after, tail);
-    return body;
-}
-
 #endif
