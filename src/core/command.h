@@ -33,6 +33,8 @@ struct heartbeat_command {
     const struct label_change *labels;
     size_t label_count;
     int64_t sent_at; /* by the agent's clock; only measures its skew */
+    bool is_outdated; /* the agent did not know the present wish when it reported: what it says is
+                         kept, but neither completes nor fails who is in flight (R16) */
 };
 struct heartbeat_result {
     bool is_changed;              /* something durable changed: the reply waits for its commit */

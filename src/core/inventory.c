@@ -230,6 +230,13 @@ static void note_skew(const struct fleet *fleet, struct instance *inst, int64_t 
     inst->clock_skew_ms = (int32_t)skew;
 }
 
+/* Whether the report is about an order before the one that the member carries out. */
+static bool answers_older_order(const struct fleet *fleet, const struct instance *inst,
+                                const struct heartbeat_command *command)
+{
+    return command->is_outdated && fleet_member_state(fleet, inst) == MEMBER_IN_PROGRESS;
+}
+
 /* Members that wait for a report, rather than for a change. */
 static bool awaits_report(enum member_state state)
 {
@@ -258,7 +265,7 @@ bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_
         apply_report(fleet, slot, &report, (enum instance_event)command->status);
     drop_report(fleet, &report);
     if (is_changed || is_awaited) {
-        if (before) {
+        if (before && !answers_older_order(fleet, inst, command)) {
             member_note_report(fleet, before, slot);
             member_step(fleet, before, slot, MEMBER_REPORT);
         } else {
