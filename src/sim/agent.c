@@ -37,6 +37,7 @@ static const struct sm_row work_rows[] = {
     ROW(WORK_UPDATING, WORK_WISH,    WORK_ALWAYS,        SM_STAY,       0),
     ROW(WORK_UPDATING, WORK_CONTENT, WORK_ALWAYS,        SM_STAY,       0),
     ROW(WORK_UPDATING, WORK_TIMER,   WORK_WILL_CRASH,    WORK_CRASHED,  DO(WORK_FALL)),
+    ROW(WORK_UPDATING, WORK_TIMER,   WORK_FAILS_IN_VAIN, WORK_IDLE,     DO(WORK_HEAL) | DO(WORK_TELL)),
     ROW(WORK_UPDATING, WORK_TIMER,   WORK_WILL_FAIL,     WORK_BROKEN,   DO(WORK_FAIL) | DO(WORK_TELL)),
     ROW(WORK_UPDATING, WORK_TIMER,   WORK_ALWAYS,        WORK_IDLE,     DO(WORK_INSTALL) | DO(WORK_TELL)),
 
@@ -203,6 +204,8 @@ static bool holds(const void *subject, unsigned guard)
     switch ((enum work_guard)guard) {
     case WORK_WILL_LIE: return draw_next(agent).fate == FATE_LIE;
     case WORK_WILL_CRASH: return agent->fate == FATE_CRASH;
+    /* The failure belongs to an order that is no more: the present one starts anew. */
+    case WORK_FAILS_IN_VAIN: return agent->fate == FATE_FAILURE && !is_tried(agent);
     case WORK_WILL_FAIL: return agent->fate == FATE_FAILURE;
     case WORK_HAS_GIVEN_UP: return has_given_up(agent);
     case WORK_MUST_WAIT:
@@ -351,6 +354,12 @@ enum instance_state agent_status(const struct agent *agent, int64_t now)
     if (flap > 0 && agent->updated_at != 0 && (now - agent->updated_at) / flap % 2 == 1)
         return INSTANCE_DEGRADED;
     return INSTANCE_HEALTHY;
+}
+
+uint64_t agent_observed(const struct agent *agent)
+{
+    bool is_busy = agent->work == WORK_UPDATING || agent->work == WORK_LYING;
+    return is_busy ? agent->tried.generation : agent->order.generation;
 }
 
 const char *agent_message(const struct agent *agent)

@@ -49,6 +49,7 @@
     X(T, WORK_ALWAYS,      "always",      "no condition")                                       \
     X(T, WORK_WILL_LIE,    "will_lie",    "the next update is one that only pretends")          \
     X(T, WORK_WILL_CRASH,  "will_crash",  "this update takes the instance down")                \
+    X(T, WORK_FAILS_IN_VAIN, "fails_in_vain", "this update ends FAILED, and something else is wanted by now") \
     X(T, WORK_WILL_FAIL,   "will_fail",   "this update ends FAILED")                            \
     X(T, WORK_HAS_GIVEN_UP, "has_given_up", "this order was tried as often as allowed")         \
     X(T, WORK_MUST_WAIT,   "must_wait",   "the same order as the one that failed, and not yet time to try again")
@@ -59,7 +60,7 @@
     X(T, WORK_ADMIT,   "admit",   "say what runs")                                              \
     X(T, WORK_INSTALL, "install", "the target runs")                                            \
     X(T, WORK_FAIL,    "fail",    "say FAILED, and why")                                        \
-    X(T, WORK_HEAL,    "heal",    "say HEALTHY again")                                          \
+    X(T, WORK_HEAL,    "heal",    "say HEALTHY, or go on to the present wish")                                          \
     X(T, WORK_FALL,    "fall",    "the link crashes")                                           \
     X(T, WORK_TELL,    "tell",    "the next heartbeat goes out at once")
 /* clang-format on */
@@ -150,6 +151,9 @@ void agent_worked(struct agent *agent, int64_t now);
 
 /* What a heartbeat says at `now`. */
 enum instance_state agent_status(const struct agent *agent, int64_t now);
+/* The generation of the order that its words are about: while an update runs that of the update,
+ * though a newer one is known, or the old version would count as an answer to the newer wish. */
+uint64_t agent_observed(const struct agent *agent);
 /* A sentence for FAILED, or NULL. */
 const char *agent_message(const struct agent *agent);
 

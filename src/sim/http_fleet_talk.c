@@ -55,8 +55,8 @@ static void write_heartbeat(struct json_writer *w, const struct plan *plan,
     put_version(w, "configuration_version", plan, agent->claimed.config);
     json_put_u64(w, "status", agent_status(agent, now));
     json_put_text(w, "message", text_from(message ? message : ""));
-    if (agent->order.generation > 0)
-        json_put_u64(w, "observed_generation", agent->order.generation);
+    if (agent_observed(agent) > 0)
+        json_put_u64(w, "observed_generation", agent_observed(agent));
     json_end_object(w);
 }
 
