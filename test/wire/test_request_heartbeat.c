@@ -81,8 +81,8 @@ static void test_the_nested_forms_mean_the_same(void **state)
 {
     const char *const list[] = {
         "{'updates':{'status':2,'current_state':{'code_version':'1','configuration_version':'2'}}}",
-        "{'updates':{'status':'degraded','current_state':{'CodeVersion':'1',"
-        "'ConfigurationVersion':'2'}}}",
+        ("{'updates':{'status':'degraded','current_state':{'CodeVersion':'1',"
+         "'ConfigurationVersion':'2'}}}"),
         "{'status':'Degraded','current_state':{'CodeVersion':'1','configuration_version':'2'}}",
         "{'CodeVersion':'1','ConfigurationVersion':'2','status':'DEGRADED'}",
         "{'updates':{'code_version':'1','ConfigurationVersion':'2','status':2}}",
