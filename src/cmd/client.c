@@ -164,6 +164,19 @@ static void remark_allowed(const struct json_node *problem)
         remark_more("  allowed now: %s", buffer_c_string(&list));
 }
 
+/* The places of the faults; not one that the detail has told already. */
+static void remark_places(const struct json_node *problem, struct text detail)
+{
+    const struct json_node *error = json_first(json_member(problem, "errors"));
+    for (unsigned count = 0; error && count < PROBLEMS_MAX; error = error->next, count++) {
+        struct text pointer = json_get_text(error, "pointer", TEXT_NONE);
+        struct text message = json_get_text(error, "message", TEXT_NONE);
+        bool is_told = text_starts_with(detail, pointer) && text_ends_with(detail, message);
+        if (!is_told)
+            remark_more("  %.*s: %.*s", TEXT_ARG(pointer), TEXT_ARG(message));
+    }
+}
+
 void client_complain(const struct client *client)
 {
     const struct json_node *problem = client->root;
@@ -179,12 +192,7 @@ void client_complain(const struct client *client)
         return;
     }
     remark("%.*s", TEXT_ARG(detail));
-    const struct json_node *error = json_first(json_member(problem, "errors"));
-    for (unsigned count = 0; error && count < PROBLEMS_MAX; error = error->next, count++) {
-        struct text pointer = json_get_text(error, "pointer", TEXT_NONE);
-        struct text message = json_get_text(error, "message", TEXT_NONE);
-        remark_more("  %.*s: %.*s", TEXT_ARG(pointer), TEXT_ARG(message));
-    }
+    remark_places(problem, detail);
     struct text state = json_get_text(problem, "current_state", TEXT_NONE);
     if (state.size > 0)
         remark_more("  state now: %.*s", TEXT_ARG(state));

@@ -148,9 +148,9 @@ static void add_waiting_line(struct buffer *line, const struct json_node *waitin
     if (message.size > 0)
         buffer_printf(line, ": %.*s", TEXT_ARG(message));
     if (until_ms > 0) {
-        buffer_add(line, TEXT(", until "));
+        buffer_add(line, TEXT(", at most "));
         add_age(line, until_ms - now_ms);
-        buffer_add(line, TEXT(" from now"));
+        buffer_add(line, TEXT(" more"));
     }
 }
 

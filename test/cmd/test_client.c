@@ -192,6 +192,20 @@ static void test_a_refused_body_is_explained_place_by_place(void **state)
     said_release(&said);
 }
 
+static void test_one_fault_is_not_told_twice(void **state)
+{
+    struct kit *kit = *state;
+    kit_answer(kit, "POST /deploy", 422,
+               "{\"detail\":\"/selector: nothing matches\",\"code\":\"no_match\",\"errors\":["
+               "{\"pointer\":\"/selector\",\"message\":\"nothing matches\"}]}");
+
+    struct said said = dides("deploy", "--code", "2", "-l", "a=b", NULL);
+
+    assert_int_equal(said.code, 8);
+    assert_is(&said.err, "dides: /selector: nothing matches\n");
+    said_release(&said);
+}
+
 static void test_a_conflict_says_what_is_allowed(void **state)
 {
     struct kit *kit = *state;
@@ -548,6 +562,7 @@ int main(void)
         TEST(test_deploy_sends_a_key_and_prints_one_line),
         TEST(test_deploy_without_a_selector_asks_nothing_of_the_server),
         TEST(test_a_refused_body_is_explained_place_by_place),
+        TEST(test_one_fault_is_not_told_twice),
         TEST(test_a_conflict_says_what_is_allowed),
         TEST(test_verbs_act_on_the_live_rollout_by_default),
         TEST(test_verbs_without_a_live_rollout_are_not_found),

@@ -303,7 +303,7 @@ static void test_a_live_record_is_shown_in_full(void **state)
     assert_is(&out,
               "rollout   r-42  env=prod,role=web   -> 2.5.0/c9   generation 18\n"
               "state     RUNNING for 38m   by ana: \"hotfix\\x1B[2J\"\n"
-              "waiting   batch_full: 16 of 16 slots busy, until 3m10s from now\n"
+              "waiting   batch_full: 16 of 16 slots busy, at most 3m10s more\n"
               "limits    failed 3 of 25   busy 16 of 16   available 101 of 120\n"
               "next      18 to be started   allowed pause, abort\n"
               "WAVE  MODE       TOTAL  DONE  BUSY  FAILED  PENDING  OFFLINE  STATE\n"
