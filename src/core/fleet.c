@@ -85,6 +85,8 @@ void fleet_end_live(struct fleet *fleet, struct rollout *r)
 {
     fleet->live[r->live->index] = NULL;
     fleet->live_count--;
+    memory_give(fleet->memory, r->live->entering,
+                r->live->entering_capacity * sizeof r->live->entering[0]);
     memory_give(fleet->memory, r->live, sizeof *r->live);
     r->live = NULL;
 }
@@ -438,7 +440,9 @@ bool fleet_add(struct fleet *fleet, struct text name, struct text ip, uint32_t *
 {
     if (fleet->free_count == 0 && fleet->slot_count == fleet->slot_capacity && !add_chunk(fleet))
         return err_set(err, ERR_MEMORY, "no memory for another instance");
-    if (!map_reserve(&fleet->keys, fleet->instance_count + 1) || !fleet_reserve(fleet, 1, err))
+    if (!fleet_reserve(fleet, 1, err))
+        return false;
+    if (!map_reserve(&fleet->keys, fleet->instance_count + 1))
         return err_set(err, ERR_MEMORY, "no memory for another instance");
     struct instance_texts *texts = new_texts(fleet, name, ip);
     if (!texts)
@@ -532,9 +536,10 @@ static void unlink_rollout(struct fleet *fleet, const struct rollout *r)
 
 struct rollout *fleet_new_rollout(struct fleet *fleet, struct err *err)
 {
+    if (!fleet_reserve(fleet, 0, err))
+        return NULL;
     struct rollout *r = NULL;
-    if (fleet_reserve(fleet, 0, err) &&
-        grow(fleet->memory, (void **)&fleet->rollouts, &fleet->rollout_capacity,
+    if (grow(fleet->memory, (void **)&fleet->rollouts, &fleet->rollout_capacity,
              fleet->rollout_count + 1u, sizeof fleet->rollouts[0]))
         r = memory_take_zeroed(fleet->memory, sizeof *r);
     if (!r) {

@@ -330,6 +330,69 @@ static void test_an_agents_clock_only_measures_its_skew(void **state)
     assert_int_equal(story_instance(s, "web-01")->last_seen, s->now);
 }
 
+/* FT4 of the reliability guide: a wake-up does not stop everything else. */
+static void test_a_storm_of_timers_is_spread_over_ticks(void **state)
+{
+    struct story *s = *state;
+    for (unsigned i = 0; i < LIMIT_TIMERS_PER_ROUND + 5; i++) {
+        char name[16];
+        struct register_command command = { .name = { name, 0 } };
+        struct register_result result;
+        command.name.size = (size_t)snprintf(name, sizeof name, "n%05u", i);
+        story_command(s);
+        assert_true(fleet_register(&s->fleet, &command, &result, &s->err));
+    }
+    story_done(s);
+    s->now += 90 * SECOND;
+
+    story_command(s);
+    assert_true(fleet_tick(&s->fleet, &s->err));
+    assert_int_equal(s->fleet.tally.online, 5);
+    assert_true(fleet_next_due(&s->fleet) <= s->now);
+    story_done(s);
+
+    story_tick(s);
+    assert_int_equal(s->fleet.tally.online, 0);
+}
+
+static void test_a_frozen_fleet_refuses_changes_and_hears_what_is_not_new(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 2, "", "1/a");
+    struct heartbeat_command same = { .has_status = true, .status = INSTANCE_HEALTHY };
+    struct heartbeat_command other = { .has_status = true, .status = INSTANCE_FAILED };
+    struct heartbeat_result result;
+    uint32_t slot = fleet_find(&s->fleet, TEXT("web-01"));
+    uint64_t before = story_hash(s);
+
+    s->fleet.is_frozen = true;
+    assert_int_equal(story_try_deploy(s, "", "2/b", NULL), ERR_STORE);
+    assert_int_equal(story_try_register(s, "new", "", ""), ERR_STORE);
+    story_command(s);
+    assert_true(fleet_heartbeat(&s->fleet, slot, &same, &result, &s->err));
+    assert_false(fleet_heartbeat(&s->fleet, slot, &other, &result, &s->err));
+    assert_int_equal(s->err.code, ERR_STORE);
+    story_done(s);
+    assert_true(story_hash(s) == before);
+
+    s->fleet.is_frozen = false;
+    story_say(s, "web-01", "", INSTANCE_FAILED);
+}
+
+static void test_an_agents_clock_may_lie_far_behind(void **state)
+{
+    struct story *s = *state;
+    uint32_t slot = story_register(s, "web-01", "");
+    struct heartbeat_command command = { .has_sent_at = true, .sent_at = -(1ll << 40) };
+    struct heartbeat_result result;
+
+    story_command(s);
+    assert_true(fleet_heartbeat(&s->fleet, slot, &command, &result, &s->err));
+    story_done(s);
+
+    assert_int_equal(story_instance(s, "web-01")->clock_skew_ms, INT32_MIN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +417,9 @@ int main(void)
         STORY(test_a_name_deleted_and_used_again_in_one_round_is_written_last),
         STORY(test_instances_are_listed_in_order_of_their_keys),
         STORY(test_an_agents_clock_only_measures_its_skew),
+        STORY(test_a_storm_of_timers_is_spread_over_ticks),
+        STORY(test_a_frozen_fleet_refuses_changes_and_hears_what_is_not_new),
+        STORY(test_an_agents_clock_may_lie_far_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,15 +68,20 @@ static void some(struct story *s)
     story_say(s, "web-06", "1/a", INSTANCE_FAILED);
 }
 
-/* The log of the round is as full as it gets without growing. */
-static void some_with_a_full_log(struct story *s)
+/* The log of the round becomes as full as it gets without growing. */
+static void fill_the_log(struct story *s)
 {
-    some(s);
     s->keeps_rounds_open = true;
-    for (unsigned i = 0; i < 58; i++) {
+    for (unsigned i = 0; s->fleet.undo_capacity - s->fleet.undo_count > 2; i++) {
         char name[] = { 'x', (char)('a' + i / 26), (char)('a' + i % 26), 0 };
         story_register(s, name, "env=dev");
     }
+}
+
+static void some_with_a_full_log(struct story *s)
+{
+    some(s);
+    fill_the_log(s);
 }
 
 static void one_away(struct story *s)
@@ -96,6 +101,18 @@ static void paused_with_failures(struct story *s)
     story_say(s, "web-01", "2/b", INSTANCE_FAILED);
     story_say(s, "web-02", "2/b", INSTANCE_FAILED);
     assert_int_equal(r->state, ROLLOUT_PAUSED);
+}
+
+static void one_away_with_a_full_log(struct story *s)
+{
+    one_away(s);
+    fill_the_log(s);
+}
+
+static void paused_with_a_full_log(struct story *s)
+{
+    paused_with_failures(s);
+    fill_the_log(s);
 }
 
 static void ended(struct story *s)
@@ -243,7 +260,12 @@ TRIAL(test_a_rollback_of_a_live_rollout_without_memory, one_away, rolls_back)
 TRIAL(test_a_rollback_of_an_ended_rollout_without_memory, ended, rolls_back)
 TRIAL(test_a_retry_of_an_ended_rollout_without_memory, ended, retries)
 
-/* Commands that may find room enough in what was reserved before. */
+TRIAL(test_an_abort_without_memory, one_away_with_a_full_log, aborts)
+TRIAL(test_a_resume_without_memory, paused_with_a_full_log, resumes)
+TRIAL(test_a_retry_without_memory, paused_with_a_full_log, retries)
+TRIAL(test_a_deletion_without_memory, one_away_with_a_full_log, deletes)
+
+/* Commands that find room enough in what was reserved before. */
 static void test_small_commands_without_memory(void **state)
 {
     (void)state;
@@ -317,6 +339,10 @@ int main(void)
         cmocka_unit_test(test_a_rollback_of_a_live_rollout_without_memory),
         cmocka_unit_test(test_a_rollback_of_an_ended_rollout_without_memory),
         cmocka_unit_test(test_a_retry_of_an_ended_rollout_without_memory),
+        cmocka_unit_test(test_an_abort_without_memory),
+        cmocka_unit_test(test_a_resume_without_memory),
+        cmocka_unit_test(test_a_retry_without_memory),
+        cmocka_unit_test(test_a_deletion_without_memory),
         cmocka_unit_test(test_small_commands_without_memory),
         cmocka_unit_test(test_a_tick_without_memory_goes_on_later),
         cmocka_unit_test(test_an_empty_fleet_without_memory),

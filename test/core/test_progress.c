@@ -629,6 +629,65 @@ static void test_in_manual_mode_only_verbs_triggers_and_progress_decide(void **s
     assert_tally(r, 0, 1, 2, 0);
 }
 
+static void test_only_results_outlive_a_rollout_in_what_clients_see(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 3, "", "1/a");
+    struct rollout_config config = story_config(2, 5);
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    story_say(s, "web-02", "2/b", INSTANCE_FAILED);
+    assert_int_equal(fleet_update_state(&s->fleet, story_instance(s, "web-03")),
+                     MEMBER_IN_PROGRESS);
+
+    story_verb(s, r, VERB_ABORT);
+
+    assert_int_equal(fleet_update_state(&s->fleet, story_instance(s, "web-01")), MEMBER_COMPLETED);
+    assert_int_equal(fleet_update_state(&s->fleet, story_instance(s, "web-02")), MEMBER_FAILED);
+    assert_int_equal(fleet_update_state(&s->fleet, story_instance(s, "web-03")), MEMBER_NONE);
+}
+
+static void test_waiting_reasons_and_verbs_have_words(void **state)
+{
+    (void)state;
+
+    assert_string_equal(waiting_word(WAITING_BATCH_FULL), "batch_full");
+    assert_string_equal(waiting_word(WAITING_MIN_HEALTHY), "min_healthy_time");
+    assert_string_equal(waiting_word(WAITING_REASON_COUNT), "?");
+    assert_string_equal(waiting_meaning(WAITING_REASON_COUNT), "?");
+    assert_non_null(waiting_meaning(WAITING_STORE));
+    assert_string_equal(verb_word(VERB_ROLLBACK), "rollback");
+    assert_string_equal(verb_word(VERB_COUNT), "?");
+    assert_non_null(verb_meaning(VERB_PAUSE));
+    assert_string_equal(change_word(CHANGE_ROLLBACK_STARTED), "rollback.started");
+    assert_string_equal(change_word(CHANGE_TYPE_COUNT), "?");
+}
+
+static void test_a_rollout_says_until_when_it_waits_at_the_latest(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 2, "", "1/a");
+    struct rollout_config config = story_config(2, 1);
+    config.min_healthy_ms = MINUTE;
+    int64_t begun = s->now;
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_pass(s, 10 * SECOND);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    struct waiting list[WAITING_REASON_COUNT];
+
+    size_t count = waiting_list(&s->fleet, r, list);
+
+    assert_int_equal(count, 2);
+    assert_int_equal(list[0].reason, WAITING_BATCH_FULL);
+    assert_int_equal(list[0].since, begun);
+    assert_int_equal(list[0].count, 2);
+    assert_int_equal(list[0].limit, 2);
+    assert_int_equal(list[1].reason, WAITING_MIN_HEALTHY);
+    assert_int_equal(list[1].since, s->now);
+    assert_int_equal(list[1].until, s->now + MINUTE);
+    assert_int_equal(list[1].count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -666,6 +725,9 @@ int main(void)
         STORY(test_an_abort_can_let_members_in_flight_finish),
         STORY(test_a_retry_gives_failed_members_another_attempt),
         STORY(test_a_retry_of_an_ended_rollout_is_a_new_one),
+        STORY(test_only_results_outlive_a_rollout_in_what_clients_see),
+        cmocka_unit_test(test_waiting_reasons_and_verbs_have_words),
+        STORY(test_a_rollout_says_until_when_it_waits_at_the_latest),
         STORY(test_in_manual_mode_only_verbs_triggers_and_progress_decide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

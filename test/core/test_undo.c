@@ -358,6 +358,23 @@ static void test_a_place_that_is_wrong_is_noticed(void **state)
     assert_int_equal(place_check(&s->fleet, &what), 0);
 }
 
+static void test_the_background_check_goes_round(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 5, "", "1/a");
+    struct err what = { .code = ERR_NONE };
+    uint32_t cursor = 0;
+    uint32_t slot = fleet_find(&s->fleet, TEXT("web-04"));
+
+    assert_int_equal(place_check_some(&s->fleet, &cursor, 3, &what), 0);
+    assert_int_equal(cursor, 3);
+    fleet_at(&s->fleet, slot)->status = INSTANCE_FAILED;
+    assert_true(place_check_some(&s->fleet, &cursor, 3, &what) > 0);
+    assert_int_equal(place_check_some(&s->fleet, &cursor, 3, &what), 0);
+    fleet_at(&s->fleet, slot)->status = INSTANCE_HEALTHY;
+    assert_int_equal(cursor, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +394,7 @@ int main(void)
         STORY(test_each_changed_record_is_dirty_once),
         STORY(test_building_anew_gives_the_same),
         STORY(test_a_place_that_is_wrong_is_noticed),
+        STORY(test_the_background_check_goes_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
