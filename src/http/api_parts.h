@@ -29,10 +29,12 @@ extern const struct route routes[];
 extern const size_t route_count;
 
 /* Status codes that are counted; others count as the last one. */
+/* clang-format off */
 #define API_CODES(X)                                                                               \
     X(200)                                                                                         \
     X(201) X(204) X(400) X(401) X(403) X(404) X(405) X(409) X(410) X(412) X(413) X(422) X(429)     \
         X(500) X(503)
+/* clang-format on */
 #define API_CODE_COUNT 16
 #define API_BUCKETS    12 /* of request times, by powers of four from 64 us */
 
@@ -40,6 +42,12 @@ struct route_stats {
     uint64_t by_code[API_CODE_COUNT + 1];
     uint64_t buckets[API_BUCKETS];
     uint64_t us_total;
+};
+
+/* Header fields of an answer; an empty one is left out. */
+struct api_fields {
+    char location[24];
+    char etag[16];
 };
 
 /* An answer that waits until what it says is durable. */
@@ -51,7 +59,7 @@ struct pending {
     const struct route *route;
     struct buffer body;
     const char *content_type;
-    char location[24];
+    struct api_fields fields;
     int status;
     int64_t began_us;
 };
@@ -89,7 +97,7 @@ struct api_call {
     struct json_writer w; /* over api->body, empty */
     struct err err;
     struct rollout *conflict; /* the rollout that an error is about, or NULL */
-    char location[24];        /* header Location, or empty */
+    struct api_fields fields; /* of the answer */
     int64_t began_us;
 };
 
@@ -97,8 +105,14 @@ struct api_call {
  * once when it is 0. */
 void api_reply(struct api_call *call, int status, uint64_t round);
 void api_reply_as(struct api_call *call, int status, uint64_t round, const char *content_type);
-/* Ends the call with call->err as a problem document. */
+/* Ends the call with call->err as a problem document. A refusal that rests on the state waits, as
+ * an answer does, until that state is durable. */
 void api_fail(struct api_call *call);
+
+/* The object that the call is about has this generation: the answer's ETag. */
+void api_tag(struct api_call *call, uint32_t generation);
+/* False with call->err (ERR_PRECONDITION) when the client asked by If-Match for another one. */
+bool api_matches(struct api_call *call, uint32_t generation);
 
 /* The value of a query parameter; false when it was not given. */
 bool api_param(const struct api_call *call, const char *name, struct text *ret);
