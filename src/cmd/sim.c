@@ -264,7 +264,7 @@ static int simulate(struct sim_run *run, const struct sim_options *options)
         run->plan.token = text_from(options->token);
     if (!start(run, server, options->duration_ms, &err)) {
         remark("sim: %s", err.text);
-        return exit_of_err(&err);
+        return (int)exit_of_err(&err);
     }
     loop_run(run->loop);
     return judge(run);
