@@ -85,8 +85,6 @@ void fleet_end_live(struct fleet *fleet, struct rollout *r)
 {
     fleet->live[r->live->index] = NULL;
     fleet->live_count--;
-    memory_give(fleet->memory, r->live->entering,
-                r->live->entering_capacity * sizeof r->live->entering[0]);
     memory_give(fleet->memory, r->live, sizeof *r->live);
     r->live = NULL;
 }
