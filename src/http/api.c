@@ -40,14 +40,19 @@ void api_count(struct api *api, const struct route *route, int status, int64_t b
 /* ---- answers -------------------------------------------------------------------------------- */
 
 static void send_body(struct api *api, struct http_exchange *x, const struct route *route,
-                      int status, const char *content_type, const char *location, struct text body,
-                      int64_t began_us)
+                      int status, const char *content_type, const struct api_fields *fields,
+                      struct text body, int64_t began_us)
 {
-    struct http_header headers[] = { { "Location", location } };
+    struct http_header headers[2];
+    size_t count = 0;
+    if (fields->location[0] != '\0')
+        headers[count++] = (struct http_header){ "Location", fields->location };
+    if (fields->etag[0] != '\0')
+        headers[count++] = (struct http_header){ "ETag", fields->etag };
     http_answer(x, &(struct http_answer){ .status = status,
                                           .content_type = body.size > 0 ? content_type : NULL,
                                           .headers = headers,
-                                          .header_count = location[0] != '\0' ? 1 : 0,
+                                          .header_count = count,
                                           .body = body });
     api_count(api, route, status, began_us);
 }
@@ -72,7 +77,10 @@ static void fail_exchange(struct api *api, struct http_exchange *x, const struct
                           int64_t began_us)
 {
     int status = err_http_status(err->code);
-    write_problem(&api->body, err, api, conflict, path);
+    struct err told = *err;
+    if (err->code == ERR_METHOD)
+        told.pointer[0] = '\0'; /* it holds what is allowed, see set_no_route() */
+    write_problem(&api->body, &told, api, conflict, path);
     char allow[48] = "";
     if (err->code == ERR_METHOD)
         memcpy(allow, err->pointer, sizeof allow - 1);
@@ -90,13 +98,6 @@ static void fail_exchange(struct api *api, struct http_exchange *x, const struct
     api_count(api, route, status, began_us);
 }
 
-void api_fail(struct api_call *call)
-{
-    assert(call->err.code != ERR_NONE);
-    fail_exchange(call->api, call->x, call->route, &call->err, call->conflict, call->request->path,
-                  call->began_us);
-}
-
 static void release_pending(struct pending *p)
 {
     buffer_clear(&p->body);
@@ -111,7 +112,7 @@ static void pending_done(struct engine_waiter *waiter, enum engine_outcome outco
                            .text = "the store took no writes; nothing was changed" };
     switch (outcome) {
     case ENGINE_DURABLE:
-        send_body(p->api, p->x, p->route, p->status, p->content_type, p->location,
+        send_body(p->api, p->x, p->route, p->status, p->content_type, &p->fields,
                   buffer_text(&p->body), p->began_us);
         break;
     case ENGINE_DROPPED:
@@ -137,6 +138,50 @@ static struct pending *take_pending(struct api *api)
     return p;
 }
 
+/* What was written into api->body goes out when `round` is durable. */
+static void reply_later(struct api_call *call, int status, uint64_t round, const char *content_type)
+{
+    struct api *api = call->api;
+    struct pending *p = take_pending(api);
+    if (!p) {
+        /* What changed will be durable; only this answer is lost. */
+        http_abandon(call->x);
+        return;
+    }
+    p->x = call->x;
+    p->route = call->route;
+    p->status = status;
+    p->content_type = content_type;
+    p->began_us = call->began_us;
+    p->fields = call->fields;
+    struct buffer body = p->body; /* the text moves, not its bytes */
+    p->body = api->body;
+    api->body = body;
+    p->waiter.done = pending_done;
+    engine_wait(api->engine, round, &p->waiter);
+}
+
+/* Whether the answer tells what the fleet is like, and not only what the request is like. */
+static bool rests_on_state(enum err_code code)
+{
+    int status = err_http_status(code);
+    return status == 404 || status == 409 || status == 412 || status == 422;
+}
+
+void api_fail(struct api_call *call)
+{
+    struct api *api = call->api;
+    assert(call->err.code != ERR_NONE);
+    uint64_t round = rests_on_state(call->err.code) ? engine_round_of_all(api->engine) : 0;
+    if (round == 0) {
+        fail_exchange(api, call->x, call->route, &call->err, call->conflict, call->request->path,
+                      call->began_us);
+        return;
+    }
+    write_problem(&api->body, &call->err, api, call->conflict, call->request->path);
+    reply_later(call, err_http_status(call->err.code), round, "application/problem+json");
+}
+
 static void fail_for_memory(struct api_call *call)
 {
     err_set(&call->err, ERR_MEMORY, "no memory for the answer");
@@ -146,32 +191,13 @@ static void fail_for_memory(struct api_call *call)
 void api_reply_as(struct api_call *call, int status, uint64_t round, const char *content_type)
 {
     struct api *api = call->api;
-    if (api->body.failed) {
+    if (api->body.failed)
         fail_for_memory(call);
-        return;
-    }
-    if (round == 0) {
-        send_body(api, call->x, call->route, status, content_type, call->location,
+    else if (round == 0)
+        send_body(api, call->x, call->route, status, content_type, &call->fields,
                   buffer_text(&api->body), call->began_us);
-        return;
-    }
-    struct pending *p = take_pending(api);
-    if (!p) {
-        /* The change is made and will be durable; only its answer is lost. */
-        http_abandon(call->x);
-        return;
-    }
-    p->x = call->x;
-    p->route = call->route;
-    p->status = status;
-    p->content_type = content_type;
-    p->began_us = call->began_us;
-    memcpy(p->location, call->location, sizeof p->location);
-    struct buffer body = p->body; /* the text moves, not its bytes */
-    p->body = api->body;
-    api->body = body;
-    p->waiter.done = pending_done;
-    engine_wait(api->engine, round, &p->waiter);
+    else
+        reply_later(call, status, round, content_type);
 }
 
 void api_reply(struct api_call *call, int status, uint64_t round)
@@ -232,7 +258,8 @@ static const struct route *find_route(const char *method, struct text path,
     return NULL;
 }
 
-/* The error for a request without a route: 405 with the methods that there are, or 404. */
+/* The error for a request without a route: 405 with the methods that there are, or 404. The list
+ * travels in the error's pointer, which has no other use there. */
 static void set_no_route(struct api_call *call)
 {
     struct text parts[API_PARTS_MAX];
@@ -242,8 +269,9 @@ static void set_no_route(struct api_call *call)
     for (size_t i = 0; i < route_count; i++) {
         if (!matches(&routes[i], canonical(call->request->path), parts, &count))
             continue;
-        int size =
-            snprintf(allow + used, sizeof allow - used, "%s%s", used ? ", " : "", routes[i].method);
+        bool is_get = strcmp(routes[i].method, "GET") == 0;
+        int size = snprintf(allow + used, sizeof allow - used, "%s%s", used ? ", " : "",
+                            is_get ? "GET, HEAD" : routes[i].method);
         used += size > 0 && (size_t)size < sizeof allow - used ? (size_t)size : 0;
     }
     char space[ERR_EXCERPT_SIZE];
@@ -334,6 +362,27 @@ struct rollout *api_rollout(struct api_call *call)
     if (!r)
         err_set(&call->err, ERR_NOT_FOUND, "there is no rollout r-%u", number);
     return r;
+}
+
+void api_tag(struct api_call *call, uint32_t generation)
+{
+    snprintf(call->fields.etag, sizeof call->fields.etag, "\"%u\"", generation);
+}
+
+bool api_matches(struct api_call *call, uint32_t generation)
+{
+    struct text wanted = http_field(call->x, "If-Match");
+    struct text tag;
+    char space[ERR_EXCERPT_SIZE];
+    char current[16];
+    snprintf(current, sizeof current, "\"%u\"", generation);
+    if (wanted.size == 0)
+        return true;
+    for (struct text rest = wanted; text_cut(&rest, ',', &tag);)
+        if (text_equal(text_trim(tag), text_from(current)) || text_equal(text_trim(tag), TEXT("*")))
+            return true;
+    return err_set(&call->err, ERR_PRECONDITION, "the generation is %s, not %s", current,
+                   err_excerpt(wanted, space));
 }
 
 bool api_is_writable(struct api_call *call)

@@ -17,7 +17,7 @@ static struct text state_word(const struct rollout *r)
 
 static void set_location(struct api_call *call, const struct rollout *r)
 {
-    snprintf(call->location, sizeof call->location, "/deploy/r-%u", r->number);
+    snprintf(call->fields.location, sizeof call->fields.location, "/deploy/r-%u", r->number);
 }
 
 /* ---- trigger -------------------------------------------------------------------------------- */
@@ -269,6 +269,7 @@ void deploy_show(struct api_call *call)
         return;
     }
     api_param(call, "cursor", &cursor);
+    api_tag(call, r->generation);
     if (states == 0) {
         write_rollout(call, r);
     } else {
@@ -404,6 +405,11 @@ void deploy_verb(struct api_call *call)
         api_fail(call);
         return;
     }
+    if (!api_matches(call, r->generation)) {
+        call->conflict = r;
+        api_fail(call);
+        return;
+    }
     engine_begin(engine, TEXT("operator"));
     bool done = fleet_verb(engine_fleet(engine), r, &command, &result, &call->conflict, &call->err);
     engine_end(engine);
@@ -414,6 +420,7 @@ void deploy_verb(struct api_call *call)
         return;
     }
     write_rollout(call, result);
+    api_tag(call, result->generation);
     if (result != r)
         set_location(call, result);
     api_reply(call, result == r ? 200 : 201, engine_round_of_all(engine));

@@ -70,7 +70,8 @@ void inventory_heartbeat(struct api_call *call)
     struct heartbeat_result result;
     uint32_t slot = api_instance(call);
     if (slot == FLEET_NONE ||
-        !wire_read_heartbeat(call->request->body, &api->arena, &body, &warnings, &call->err)) {
+        !wire_read_heartbeat(call->request->body, &api->arena, &body, &warnings, &call->err) ||
+        !api_matches(call, fleet_at(fleet, slot)->generation)) {
         api_fail(call);
         return;
     }
@@ -106,6 +107,7 @@ void inventory_show(struct api_call *call)
         return;
     }
     wire_write_instance(&call->w, engine_fleet(engine), slot, true);
+    api_tag(call, fleet_at(engine_fleet(engine), slot)->generation);
     api_reply(call, 200, engine_round_of(engine, fleet_at(engine_fleet(engine), slot)));
 }
 
@@ -113,7 +115,8 @@ void inventory_delete(struct api_call *call)
 {
     struct engine *engine = call->api->engine;
     uint32_t slot = api_instance(call);
-    if (slot == FLEET_NONE || !api_is_writable(call)) {
+    if (slot == FLEET_NONE || !api_is_writable(call) ||
+        !api_matches(call, fleet_at(engine_fleet(engine), slot)->generation)) {
         api_fail(call);
         return;
     }
