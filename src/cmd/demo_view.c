@@ -2,6 +2,8 @@
  * demo_view.c - what the demo draws, and what it says to try next. */
 #include "cmd/demo.h"
 
+#include <errno.h>
+
 #define LABEL_COLUMN 11
 #define BAR_MAX      60
 #define VERSIONS_MAX 3
@@ -153,13 +155,14 @@ void demo_tell_next(struct demo *demo)
 {
     char space[96];
     const char *server = option_server(demo, space);
+    const char *me = program_invocation_name; /* build/dides for who has not installed it */
     const char *version = demo->story.next_version[0] ? demo->story.next_version : "9.0.0";
     demo_say(demo, PANEL_STRONG, "It stays up until Ctrl-C. In another terminal, try:");
-    say(demo, "  dides deploy --code %s --all --batch 10%%%s", version, server);
-    say(demo, "  dides rollout --watch%s", server);
-    say(demo, "  dides rollouts%s", server);
-    say(demo, "  dides instances -l zone=a%s", server);
-    say(demo, "  dides rollback%s", server);
+    say(demo, "  %s deploy --code %s --all --batch 10%%%s", me, version, server);
+    say(demo, "  %s rollout --watch%s", me, server);
+    say(demo, "  %s rollouts%s", me, server);
+    say(demo, "  %s instances -l zone=a%s", me, server);
+    say(demo, "  %s rollback%s", me, server);
     say(demo, "  curl %s/deploy/status", demo->url);
     say(demo, "  curl %s/inventory/instances/%s1", demo->url, DEMO_PREFIX);
     say(demo, "  curl -N %s/events", demo->url);

@@ -3,6 +3,7 @@
 #include "core/rollback.h"
 
 #include "core/admission.h"
+#include "core/entering.h"
 #include "core/inventory.h"
 #include "core/membership.h"
 #include "core/place.h"
@@ -53,21 +54,15 @@ struct survey {
     size_t touches;
 };
 
-static bool is_selected(const struct fleet *fleet, const struct instance *inst,
-                        const struct rollout *source)
-{
-    return inst->texts && !inst->is_gone &&
-           selector_matches(&source->selector, &fleet->labels, inst->labels);
-}
-
 static struct survey survey(const struct fleet *fleet, const struct rollout *source,
-                            bool has_fallback)
+                            const struct rollout *created)
 {
+    const struct rollout_live *live = created->live;
+    bool has_fallback = created->target.code != 0 || created->target.config != 0;
     struct survey s = { 0 };
-    for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
-        const struct instance *inst = fleet_at(fleet, slot);
-        if (!is_selected(fleet, inst, source))
-            continue;
+    for (uint32_t i = 0; i < live->entering_count; i++) {
+        fleet_prefetch(fleet, live->entering, i, live->entering_count);
+        const struct instance *inst = fleet_at(fleet, live->entering[i]);
         bool is_touched = is_touched_by(inst, source);
         bool is_resolved = is_touched && (has_fallback || knows_previous(inst, source));
         s.resolved += is_resolved ? 1 : 0;
@@ -85,11 +80,9 @@ static bool list_unresolved(struct fleet *fleet, const struct rollout *source, u
     created->unresolved = arena_take_array(&created->arena, room, sizeof created->unresolved[0]);
     if (room > 0 && !created->unresolved)
         return false;
-    uint32_t slot = fleet_next(fleet, TEXT_NONE, true);
-    for (; slot != FLEET_NONE && created->unresolved_count < room; slot = fleet_after(fleet, slot)) {
-        const struct instance *inst = fleet_at(fleet, slot);
-        if (!is_selected(fleet, inst, source) || !is_touched_by(inst, source) ||
-            knows_previous(inst, source))
+    for (uint32_t i = 0; created->unresolved_count < room; i++) {
+        const struct instance *inst = fleet_at(fleet, created->live->entering[i]);
+        if (!is_touched_by(inst, source) || knows_previous(inst, source))
             continue;
         if (!arena_copy(&created->arena, instance_key(inst),
                         &created->unresolved[created->unresolved_count]))
@@ -131,8 +124,11 @@ bool rollback_prepare(struct fleet *fleet, struct rollout *source,
     struct rollout *r = draft(fleet, source, request, err);
     if (!r)
         return false;
-    bool has_fallback = r->target.code != 0 || r->target.config != 0;
-    struct survey s = survey(fleet, source, has_fallback);
+    if (!entering_choose(fleet, r, err)) {
+        fleet_drop_rollout(fleet, r);
+        return false;
+    }
+    struct survey s = survey(fleet, source, r);
     if (s.resolved == 0) {
         fleet_drop_rollout(fleet, r);
         *ret = (struct rollback_plan){ .source = source };
@@ -153,14 +149,19 @@ bool rollback_prepare_automatic(struct fleet *fleet, struct rollout *source,
 {
     struct rollback_request request = { .is_fast = true,
                                         .reason = TEXT("automatic: the rollout failed") };
-    return rollback_prepare(fleet, source, &request, ret, err);
+    struct text actor = fleet->actor;
+    fleet->actor = TEXT("server"); /* nobody asked for it: not even who sent the report */
+    bool prepared = rollback_prepare(fleet, source, &request, ret, err);
+    fleet->actor = actor;
+    return prepared;
 }
 
 /* ---- carrying out ---------------------------------------------------------------------------------------- */
 
 /* RB6, RB8: what one selected instance becomes in the rollback. */
-static void take_over(struct fleet *fleet, const struct rollback_plan *plan, uint32_t slot)
+static void take_over(struct fleet *fleet, void *ctx, uint32_t slot)
 {
+    const struct rollback_plan *plan = ctx;
     struct instance *inst = fleet_at(fleet, slot);
     struct rollout *source = plan->source;
     struct rollout *created = plan->created;
@@ -195,11 +196,7 @@ void rollback_carry_out(struct fleet *fleet, struct rollback_plan *plan)
                                            .slot = FLEET_NONE,
                                            .rollout = created->number,
                                            .reason = created->reason });
-    for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
-        const struct instance *inst = fleet_at(fleet, slot);
-        if (is_selected(fleet, inst, created))
-            take_over(fleet, plan, slot);
-    }
+    entering_each(fleet, created, take_over, plan);
     admission_start(fleet, created);
 }
 

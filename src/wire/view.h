@@ -64,6 +64,7 @@ struct wire_conflict {
     uint32_t allowed_verbs;    /* one bit per enum verb */
     bool has_allowed_verbs;
     uint32_t deployment; /* number, or 0 */
+    uint64_t oldest;     /* of ERR_GONE: the oldest journal index still kept; 0: not said */
 };
 
 /* The document of application/problem+json. `extra` may be NULL; `instance_path` is the path of the

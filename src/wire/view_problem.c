@@ -48,6 +48,8 @@ static void put_conflict(struct json_writer *w, const struct wire_conflict *extr
         json_key(w, "deployment_id");
         wire_write_rollout_id(w, extra->deployment);
     }
+    if (extra->oldest != 0)
+        json_put_u64(w, "oldest", extra->oldest);
 }
 
 void wire_write_problem(struct buffer *out, const struct err *err,
