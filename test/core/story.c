@@ -73,8 +73,7 @@ static void must(const struct story *s, enum err_code code)
         fail_msg("refused: %s", s->err.text);
 }
 
-/* ---- words
- * --------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 #define LABELS_MAX 8
 
@@ -109,8 +108,7 @@ static void read_version(const char *text, struct text *ret_code, struct text *r
         *ret_config = TEXT_NONE;
 }
 
-/* ---- instances
- * ----------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------- */
 
 static enum err_code register_one(struct story *s, const char *name, const char *ip,
                                   const char *labels, uint32_t *ret)
@@ -239,8 +237,7 @@ bool story_is_online(const struct story *s, const char *name)
     return story_instance(s, name)->presence == PRESENCE_ONLINE;
 }
 
-/* ---- rollouts
- * ------------------------------------------------------------------------------------- */
+/* ---- rollouts -------------------------------------------------------------------------------- */
 
 struct rollout_config story_config(uint32_t batch_size, uint32_t failure_threshold)
 {
@@ -284,6 +281,25 @@ struct rollout *story_deploy(struct story *s, const char *selector, const char *
     story_command(s);
     struct rollout *r = fleet_deploy(&s->fleet, &command, NULL, &s->err);
     must(s, done(s, r != NULL));
+    return r;
+}
+
+struct rollout *story_one(struct story *s, const struct rollout_config *config)
+{
+    story_fleet(s, 1, "", "1/a");
+    return story_deploy(s, "", "2/b", config);
+}
+
+struct rollout *story_leftovers(struct story *s, struct rollout_config config)
+{
+    config.batch_size.value = 3;
+    config.failure_threshold.value = 5;
+    story_fleet(s, 3, "", "1/a");
+    story_silence(s, "web-03");
+    story_wait(s, 100 * SECOND);
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    story_say(s, "web-02", "1/a", INSTANCE_FAILED);
     return r;
 }
 
@@ -356,8 +372,7 @@ unsigned story_changes(const struct story *s, enum change_type type)
     return count;
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 void story_tick(struct story *s)
 {

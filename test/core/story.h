@@ -42,8 +42,7 @@ int story_setup(void **state);    /* of cmocka: *state is a struct story */
 int story_teardown(void **state);
 #define STORY(test) cmocka_unit_test_setup_teardown(test, story_setup, story_teardown)
 
-/* ---- before and after commands that a test gives itself
- * ------------------------------------------ */
+/* ---- before and after commands that a test gives itself -------------------------------------- */
 
 void story_command(struct story *s); /* fleet_begin() with the story's time */
 void story_done(struct story *s);    /* checks; closes and settles the round */
@@ -56,8 +55,7 @@ uint64_t story_hash(const struct story *s);
 /* Or the test fails and shows the first line that differs. */
 void story_assert_same(const char *before, const char *after);
 
-/* ---- instances
- * ----------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------- */
 
 /* Labels are "env=prod,zone=a"; "!zone" removes. Versions are "code/config"; "-" leaves a part out,
  * "" both. */
@@ -78,8 +76,7 @@ const char *story_wish(const struct story *s,
 const char *story_runs(const struct story *s, const char *name);
 bool story_is_online(const struct story *s, const char *name);
 
-/* ---- rollouts
- * ------------------------------------------------------------------------------------- */
+/* ---- rollouts -------------------------------------------------------------------------------- */
 
 struct rollout_config story_config(uint32_t batch_size, uint32_t failure_threshold);
 struct deploy_command story_request(struct story *s, const char *selector, const char *version,
@@ -88,6 +85,10 @@ struct rollout *story_deploy(struct story *s, const char *selector, const char *
                              const struct rollout_config *config);
 enum err_code story_try_deploy(struct story *s, const char *selector, const char *version,
                                const struct rollout_config *config);
+/* A fleet of one, from 1/a to 2/b. */
+struct rollout *story_one(struct story *s, const struct rollout_config *config);
+/* From 1/a to 2/b: web-01 has completed, web-02 failed, web-03 is offline. */
+struct rollout *story_leftovers(struct story *s, struct rollout_config config);
 /* `number` 0 and `selector` NULL: not given. */
 struct rollout *story_rollback(struct story *s, uint32_t number, const char *selector);
 enum err_code story_try_rollback(struct story *s, uint32_t number, const char *selector);
@@ -108,8 +109,7 @@ unsigned story_changes(const struct story *s, enum change_type type);
                      t_->in_progress, t_->completed, t_->failed);                                  \
     } while (0)
 
-/* ---- time
- * ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 void story_tick(struct story *s);
 /* Takes back all rounds that are not settled. */

@@ -69,8 +69,7 @@ static const char *a_version(struct driver *d)
     return PICK(d, list);
 }
 
-/* ---- what may be asked
- * --------------------------------------------------------------------------------- */
+/* ---- what may be asked ----------------------------------------------------------------------- */
 
 static struct fleet_settings some_settings(struct driver *d)
 {
@@ -164,8 +163,7 @@ static void do_progress(struct driver *d)
     story_done(d->s);
 }
 
-/* ---- what agents do
- * ---------------------------------------------------------------------------------------- */
+/* ---- what agents do -------------------------------------------------------------------------- */
 
 /* The agent has done what it was told, or repeats what runs. */
 static struct heartbeat_command behaved(const struct fleet *fleet, const struct instance *inst)
@@ -298,8 +296,7 @@ static void restart(struct driver *d)
     settle_all(d);
 }
 
-/* ---- the two phases
- * -------------------------------------------------------------------------------------------- */
+/* ---- the two phases -------------------------------------------------------------------------- */
 
 static void step(struct driver *d)
 {

@@ -22,8 +22,7 @@ static struct rollout *brought_to(struct story *s, unsigned count, const char *v
     return r;
 }
 
-/* ---- automatic
- * ---------------------------------------------------------------------------------------- */
+/* ---- automatic ------------------------------------------------------------------------------- */
 
 static void test_a_breach_fails_the_rollout_and_starts_its_rollback_in_one_command(void **state)
 {
@@ -111,6 +110,24 @@ static void test_a_member_in_flight_on_its_old_version_completes_only_by_a_fresh
     assert_int_equal(story_member(s, "web-02"), MEMBER_COMPLETED);
     story_say(s, "web-01", "1/a", INSTANCE_HEALTHY);
     assert_int_equal(back->state, ROLLOUT_COMPLETED);
+}
+
+/* RB6: who failed before it reached the undone version is looked at again too. */
+static void test_a_member_that_failed_on_its_old_version_is_reassigned_at_once(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 3, "", "1/a");
+    struct rollout_config config = story_config(1, 2);
+    story_deploy(s, "", "2/b", &config);
+
+    story_say(s, "web-01", "1/a", INSTANCE_FAILED);
+    story_say(s, "web-02", "1/a", INSTANCE_FAILED);
+
+    assert_int_equal(story_newest(s)->rollback_of, 1);
+    assert_tally(story_newest(s), 0, 2, 1, 0);
+    assert_int_equal(story_member(s, "web-01"), MEMBER_IN_PROGRESS);
+    assert_int_equal(story_member(s, "web-02"), MEMBER_IN_PROGRESS);
+    assert_string_equal(story_wish(s, "web-01"), "1/a");
 }
 
 static void test_untouched_members_are_not_needed_and_not_changed(void **state)
@@ -209,8 +226,7 @@ static void test_a_full_house_of_rollouts_can_still_be_rolled_back(void **state)
     assert_string_equal(story_wish(s, "a42"), "1/a");
 }
 
-/* ---- by hand
- * -------------------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 static void test_a_live_rollout_can_be_rolled_back(void **state)
 {
@@ -338,6 +354,40 @@ static void test_who_has_no_previous_version_goes_to_that_of_the_target_rollout(
     assert_string_equal(story_wish(s, "web-01"), "2/b");
 }
 
+static void test_what_was_rolled_back_is_no_target(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 1, "", "1/a");
+    brought_to(s, 1, "2/b");
+    story_rollback(s, 0, NULL);
+    story_say(s, "web-01", "1/a", INSTANCE_HEALTHY);
+    story_register(s, "new", "");
+    struct rollout_config config = story_config(2, 1);
+    story_deploy(s, "", "3/c", &config);
+    story_say(s, "new", "3/c", INSTANCE_HEALTHY);
+    story_say(s, "web-01", "3/c", INSTANCE_HEALTHY);
+
+    struct rollout *back = story_rollback(s, 0, NULL);
+
+    assert_int_equal(back->restores, 0);
+    assert_int_equal(back->unresolved_total, 1);
+}
+
+static void test_without_a_selector_the_newest_rollout_is_undone(void **state)
+{
+    struct story *s = *state;
+    story_register(s, "a", "zone=a");
+    story_register(s, "b", "zone=b");
+    story_say(s, "a", "1/a", INSTANCE_HEALTHY);
+    story_say(s, "b", "1/a", INSTANCE_HEALTHY);
+    story_deploy(s, "zone=a", "2/b", NULL);
+    story_say(s, "a", "2/b", INSTANCE_HEALTHY);
+    struct rollout *newest = story_deploy(s, "zone=b", "2/b", NULL);
+    story_say(s, "b", "2/b", INSTANCE_HEALTHY);
+
+    assert_int_equal(story_rollback(s, 0, NULL)->rollback_of, newest->number);
+}
+
 static void test_unresolved_members_lose_their_wish_and_are_listed(void **state)
 {
     struct story *s = *state;
@@ -410,6 +460,7 @@ static void test_inherited_members_in_flight_may_exceed_the_limit_but_nobody_is_
     struct rollout_config config = story_config(4, 5);
     struct rollout *r = story_deploy(s, "", "2/b", &config);
     story_say(s, "web-01", "2/b", INSTANCE_HEALTHY); /* web-02 to web-05 fly */
+    story_say(s, "web-02", "2/b", INSTANCE_DEGRADED);
     struct rollout_config one = story_config(1, 1);
     struct rollback_command command = { .number = r->number, .config = &one };
 
@@ -418,7 +469,7 @@ static void test_inherited_members_in_flight_may_exceed_the_limit_but_nobody_is_
     story_done(s);
 
     assert_tally(back, 1, 4, 0, 0);
-    story_say(s, "web-02", "", SAME);
+    story_say(s, "web-02", "1/a", INSTANCE_HEALTHY);
     story_say(s, "web-03", "", SAME);
     story_say(s, "web-04", "", SAME);
     assert_tally(back, 1, 1, 3, 0);
@@ -494,6 +545,7 @@ int main(void)
         STORY(test_failed_members_are_reset_and_go_back_first),
         STORY(test_members_go_back_to_their_own_previous_versions),
         STORY(test_a_member_in_flight_on_its_old_version_completes_only_by_a_fresh_report),
+        STORY(test_a_member_that_failed_on_its_old_version_is_reassigned_at_once),
         STORY(test_untouched_members_are_not_needed_and_not_changed),
         STORY(test_a_failing_rollback_ends_and_stays),
         STORY(test_a_failing_rollback_ends_whatever_its_configuration_says),
@@ -507,6 +559,8 @@ int main(void)
         STORY(test_a_rollback_changes_only_members_that_no_later_rollout_touched),
         STORY(test_only_rollouts_with_the_same_selector_are_undone_by_it),
         STORY(test_who_has_no_previous_version_goes_to_that_of_the_target_rollout),
+        STORY(test_what_was_rolled_back_is_no_target),
+        STORY(test_without_a_selector_the_newest_rollout_is_undone),
         STORY(test_unresolved_members_lose_their_wish_and_are_listed),
         STORY(test_an_unresolved_member_in_flight_is_let_go),
         STORY(test_a_target_has_another_version_in_what_the_source_changed),
