@@ -3,6 +3,7 @@
  * refused is refused before the first change. */
 #include "core/admission.h"
 
+#include "core/entering.h"
 #include "core/membership.h"
 #include "core/place.h"
 #include "core/progress.h"
@@ -103,27 +104,25 @@ struct prospect {
     uint32_t matches, needing, touches;
 };
 
-static struct prospect look(const struct fleet *fleet, const struct selector *selector,
-                            struct version target)
+static struct prospect look(const struct fleet *fleet, const struct rollout *r)
 {
-    struct prospect p = { 0 };
-    for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
-        const struct instance *inst = fleet_at(fleet, slot);
-        if (!inst->texts || inst->is_gone ||
-            !selector_matches(selector, &fleet->labels, inst->labels))
-            continue;
-        bool is_current = version_is_at(inst->current, target);
-        p.matches++;
+    const struct rollout_live *live = r->live;
+    struct prospect p = { .matches = live->entering_count };
+    for (uint32_t i = 0; i < live->entering_count; i++) {
+        fleet_prefetch(fleet, live->entering, i, live->entering_count);
+        const struct instance *inst = fleet_at(fleet, live->entering[i]);
+        bool is_current = version_is_at(inst->current, r->target);
         p.needing += is_current ? 0 : 1;
         p.touches += instance_needs_update(inst) ||
-                     (is_current && !version_is_at(inst->desired, target));
+                     (is_current && !version_is_at(inst->desired, r->target));
     }
     return p;
 }
 
 /* A5, then the join. */
-static void enter_member(struct fleet *fleet, struct rollout *r, uint32_t slot)
+static void enter_member(struct fleet *fleet, void *ctx, uint32_t slot)
 {
+    struct rollout *r = ctx;
     struct instance *inst = fleet_at(fleet, slot);
     if (instance_needs_update(inst))
         member_withdraw(fleet, slot);
@@ -131,16 +130,6 @@ static void enter_member(struct fleet *fleet, struct rollout *r, uint32_t slot)
         member_wish(fleet, slot, r->target);
     bool joined = member_step(fleet, r, slot, MEMBER_JOIN);
     assert(joined);
-}
-
-static void enter_members(struct fleet *fleet, struct rollout *r)
-{
-    for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
-        const struct instance *inst = fleet_at(fleet, slot);
-        if (inst->texts && !inst->is_gone &&
-            selector_matches(&r->selector, &fleet->labels, inst->labels))
-            enter_member(fleet, r, slot);
-    }
 }
 
 static bool take_target(struct fleet *fleet, const struct deploy_command *command,
@@ -168,11 +157,11 @@ static bool prepare(struct fleet *fleet, const struct deploy_command *command,
                                         command->reason, err);
     if (!r)
         return false;
-    if (!take_target(fleet, command, &r->target, err)) {
+    if (!take_target(fleet, command, &r->target, err) || !entering_choose(fleet, r, err)) {
         fleet_drop_rollout(fleet, r);
         return false;
     }
-    struct prospect p = look(fleet, &r->selector, r->target);
+    struct prospect p = look(fleet, r);
     size_t picks = amount_down(r->config.batch_size, p.matches);
     if (picks > p.needing)
         picks = p.needing;
@@ -191,7 +180,7 @@ static bool prepare(struct fleet *fleet, const struct deploy_command *command,
 static struct rollout *start(struct fleet *fleet, struct rollout *r)
 {
     admission_enter(fleet, r);
-    enter_members(fleet, r);
+    entering_each(fleet, r, enter_member, r);
     admission_start(fleet, r);
     return r;
 }

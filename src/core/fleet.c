@@ -85,6 +85,8 @@ void fleet_end_live(struct fleet *fleet, struct rollout *r)
 {
     fleet->live[r->live->index] = NULL;
     fleet->live_count--;
+    memory_give(fleet->memory, r->live->entering,
+                r->live->entering_capacity * sizeof r->live->entering[0]);
     memory_give(fleet->memory, r->live, sizeof *r->live);
     r->live = NULL;
 }
@@ -153,6 +155,18 @@ static void free_slot(struct fleet *fleet, uint32_t slot)
     fleet->free_slots[fleet->free_count++] = slot;
 }
 
+#define LOG_KEPT 16384u /* entries of an empty list whose room is kept for the next time */
+
+/* What one command on the whole fleet needed once is not kept for ever. */
+static void give_back(struct fleet *fleet, void **items, uint32_t *capacity, size_t item_size)
+{
+    if (*capacity <= LOG_KEPT)
+        return;
+    memory_give(fleet->memory, *items, *capacity * item_size);
+    *items = NULL;
+    *capacity = 0;
+}
+
 static void clear_changes(struct fleet *fleet)
 {
     for (uint32_t i = 0; i < fleet->change_count; i++) {
@@ -161,6 +175,8 @@ static void clear_changes(struct fleet *fleet)
     }
     fleet->change_count = 0;
     fleet->woken_count = 0;
+    give_back(fleet, (void **)&fleet->changes, &fleet->change_capacity, sizeof fleet->changes[0]);
+    give_back(fleet, (void **)&fleet->woken, &fleet->woken_capacity, sizeof fleet->woken[0]);
 }
 
 void fleet_release(struct fleet *fleet)
@@ -433,6 +449,24 @@ static struct instance_texts *new_texts(struct fleet *fleet, struct text name, s
     return texts;
 }
 
+void fleet_index(struct fleet *fleet, uint32_t slot)
+{
+    struct text key = instance_key(fleet_at(fleet, slot));
+    bool inserted = map_insert(&fleet->keys, key_hash(fleet, key), slot);
+    assert(inserted); /* room was reserved, and the map never gives it back */
+    ordered_insert(&fleet->by_name, &fleet->names, slot);
+    fleet->instance_count++;
+}
+
+static void unindex(struct fleet *fleet, uint32_t slot)
+{
+    struct text key = instance_key(fleet_at(fleet, slot));
+    bool removed = map_remove(&fleet->keys, key_hash(fleet, key), slot);
+    assert(removed);
+    ordered_remove(&fleet->by_name, &fleet->names, slot);
+    fleet->instance_count--;
+}
+
 bool fleet_add(struct fleet *fleet, struct text name, struct text ip, uint32_t *ret_slot,
                struct err *err)
 {
@@ -455,11 +489,7 @@ bool fleet_add(struct fleet *fleet, struct text name, struct text ip, uint32_t *
                                .presence = PRESENCE_ONLINE };
     fleet->undo[fleet->undo_count++] =
         (struct undo_instance){ .round = fleet->round, .slot = slot, .was_absent = true };
-    struct text key = instance_key(inst);
-    bool inserted = map_insert(&fleet->keys, key_hash(fleet, key), slot);
-    assert(inserted);
-    ordered_insert(&fleet->by_name, &fleet->names, slot);
-    fleet->instance_count++;
+    fleet_index(fleet, slot);
     inst->placed.status = instance_state_count; /* counted nowhere yet */
     *ret_slot = slot;
     return true;
@@ -470,10 +500,7 @@ void fleet_remove(struct fleet *fleet, uint32_t slot)
     struct instance *inst = fleet_touch(fleet, slot);
     assert(!inst->is_gone && !fleet_rollout_of(fleet, inst));
     place_take_out(fleet, slot);
-    bool removed = map_remove(&fleet->keys, key_hash(fleet, instance_key(inst)), slot);
-    assert(removed);
-    ordered_remove(&fleet->by_name, &fleet->names, slot);
-    fleet->instance_count--;
+    unindex(fleet, slot);
     inst->is_gone = true;
 }
 
@@ -685,6 +712,10 @@ void fleet_settle(struct fleet *fleet, uint64_t round)
         if (inst->is_gone && inst->touched_round == entry->round)
             free_slot(fleet, entry->slot);
     }
+    if (fleet->undo_first == fleet->undo_count) {
+        fleet->undo_first = fleet->undo_count = 0;
+        give_back(fleet, (void **)&fleet->undo, &fleet->undo_capacity, sizeof fleet->undo[0]);
+    }
     while (fleet->undo_rollout_first < fleet->undo_rollout_count &&
            fleet->undo_rollouts[fleet->undo_rollout_first].round <= round) {
         struct undo_rollout *entry = &fleet->undo_rollouts[fleet->undo_rollout_first++];
@@ -702,12 +733,17 @@ void fleet_settle(struct fleet *fleet, uint64_t round)
 static void undo_instance(struct fleet *fleet, struct undo_instance *entry)
 {
     struct instance *inst = fleet_at(fleet, entry->slot);
+    bool was_gone = inst->is_gone;
     if (entry->was_absent) {
+        if (!was_gone)
+            unindex(fleet, entry->slot);
         free_slot(fleet, entry->slot);
         return;
     }
     drop_record(fleet, inst);
     *inst = entry->before;
+    if (was_gone)
+        fleet_index(fleet, entry->slot);
 }
 
 static void undo_rollout(struct fleet *fleet, struct undo_rollout *entry)
@@ -752,5 +788,5 @@ void fleet_undo(struct fleet *fleet)
     fleet->last_number = fleet->marks[0].last_number;
     fleet->round++; /* records touched in a round that was taken back must be logged anew */
     revive_rollouts(fleet);
-    place_rebuild(fleet);
+    place_derive(fleet);
 }

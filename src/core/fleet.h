@@ -123,6 +123,9 @@ struct rollout_live {
     struct tally tally;
     uint32_t sets[MEMBER_SET_COUNT]; /* roots in fleet.members; [SET_NONE] unused */
     struct waits waits;
+    bool is_entering;   /* sets are being filled in order of keys (entering.h) */
+    uint32_t *entering; /* slots of the members to be, until it starts; NULL: none */
+    uint32_t entering_count, entering_capacity;
 };
 
 struct undo_instance; /* fleet.c's own: what a record was before its first change in a round */
@@ -199,6 +202,15 @@ static inline struct instance *fleet_at(const struct fleet *fleet, uint32_t slot
     return &fleet->chunks[slot / FLEET_CHUNK][slot % FLEET_CHUNK];
 }
 
+/* For walks over slots in no order: asks the memory for one that comes a little later. */
+static inline void fleet_prefetch(const struct fleet *fleet, const uint32_t *slots, uint32_t i,
+                                  uint32_t count)
+{
+    const struct instance *later = fleet_at(fleet, slots[i + 8 < count ? i + 8 : i]);
+    __builtin_prefetch(later);
+    __builtin_prefetch(&later->placed);
+}
+
 struct text instance_name(const struct instance *inst); /* empty when nameless */
 struct text instance_ip(const struct instance *inst);   /* empty when not given */
 struct text instance_key(const struct instance *inst);  /* the name, or the address */
@@ -242,7 +254,9 @@ void fleet_touch_rollout(struct fleet *fleet, struct rollout *r);
 /* A slot with texts, labels 0 and the rest zero, already in the key map and in name order. */
 bool fleet_add(struct fleet *fleet, struct text name, struct text ip, uint32_t *ret_slot,
                struct err *err);
-/* Out of the key map and the order; freed once durable. Must have been taken out of its rollout. */
+/* Into the key map and the order of keys, for which there is room. */
+void fleet_index(struct fleet *fleet, uint32_t slot);
+/* Out of both; freed once durable. Must have been taken out of its rollout. */
 void fleet_remove(struct fleet *fleet, uint32_t slot);
 bool fleet_set_ip(struct fleet *fleet, struct instance *inst, struct text ip, struct err *err);
 

@@ -51,7 +51,7 @@ bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_
     if (!revive(fleet, &in_flight, err) || !fleet_reserve(fleet, in_flight, err) ||
         !map_reserve(&fleet->keys, fleet->instance_count))
         return err_set(err, ERR_MEMORY, "no memory for the state that was stored");
-    place_rebuild(fleet);
+    place_derive(fleet);
     for (size_t i = 0; i < FLEET_LIVE_MAX && stood_still_ms > 0; i++)
         if (fleet->live[i] && fleet->live[i]->rollout->state == ROLLOUT_RUNNING)
             move_rollout(fleet, fleet->live[i]->rollout, stood_still_ms);

@@ -2,6 +2,8 @@
  * place.c - one function says where an instance is counted, one applies the difference. */
 #include "core/place.h"
 
+#include "core/entering.h"
+
 #include <assert.h>
 
 #define STATUS_UNCOUNTED instance_state_count /* of a placement that is counted nowhere */
@@ -214,7 +216,9 @@ static void move(struct fleet *fleet, uint32_t slot, const struct placement *nex
     count_instance(&fleet->tally, next, 1);
     if (joined)
         count_member(&joined->tally, next, 1);
-    if (to && from != to)
+    if (to && from != to && joined->is_entering)
+        ordered_append(&fleet->members, to, slot);
+    else if (to && from != to)
         ordered_insert(&fleet->members, to, slot);
     inst->placed = *next;
 }
@@ -309,12 +313,9 @@ static bool derive_joiner(const struct instance *inst, const struct rollout_live
     return live && inst->changed_index > live->rollout->started_index && inst->is_joiner;
 }
 
-static void forget_derived(struct fleet *fleet)
+static void forget_places(struct fleet *fleet)
 {
-    map_clear(&fleet->keys);
     timers_clear_all(&fleet->timers);
-    fleet->names = ORDERED_NONE;
-    fleet->instance_count = 0;
     fleet->tally = (struct tally_fleet){ .online = 0 };
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         if (!fleet->live[i])
@@ -325,15 +326,9 @@ static void forget_derived(struct fleet *fleet)
     }
 }
 
-static void rebuild_one(struct fleet *fleet, uint32_t slot)
+static void derive_one(struct fleet *fleet, uint32_t slot)
 {
     struct instance *inst = fleet_at(fleet, slot);
-    bool inserted = map_insert(
-        &fleet->keys, text_hash(instance_key(inst), fleet->texts.seed), slot);
-    assert(inserted); /* the map keeps its room when cleared */
-    ordered_insert(&fleet->by_name, &fleet->names, slot);
-    fleet->instance_count++;
-
     struct rollout_live *live = derive_live(fleet, inst);
     enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
     struct placement next = placement_of(inst, live, state, derive_joiner(inst, live));
@@ -342,14 +337,51 @@ static void rebuild_one(struct fleet *fleet, uint32_t slot)
     place_arm(fleet, slot);
 }
 
-void place_rebuild(struct fleet *fleet)
+/* In order of keys, so that sets are filled in linear time. */
+static void derive_listed(struct fleet *fleet, uint32_t *slots)
 {
-    forget_derived(fleet);
+    uint32_t count = fleet->instance_count;
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
+        if (fleet->live[i])
+            entering_begin(fleet->live[i]);
+    ordered_list(&fleet->by_name, fleet->names, slots, count);
+    for (uint32_t i = 0; i < count; i++) {
+        fleet_prefetch(fleet, slots, i, count);
+        derive_one(fleet, slots[i]);
+    }
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
+        if (fleet->live[i])
+            entering_end(fleet, fleet->live[i]);
+}
+
+void place_derive(struct fleet *fleet)
+{
+    size_t size = fleet->instance_count * sizeof(uint32_t);
+    uint32_t *slots = size > 0 ? memory_take(fleet->memory, size) : NULL;
+    forget_places(fleet);
+    if (slots) {
+        derive_listed(fleet, slots);
+        memory_give(fleet->memory, slots, size);
+        return;
+    }
     for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
         const struct instance *inst = fleet_at(fleet, slot);
         if (inst->texts && !inst->is_gone)
-            rebuild_one(fleet, slot);
+            derive_one(fleet, slot);
     }
+}
+
+void place_rebuild(struct fleet *fleet)
+{
+    map_clear(&fleet->keys);
+    fleet->names = ORDERED_NONE;
+    fleet->instance_count = 0;
+    for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
+        const struct instance *inst = fleet_at(fleet, slot);
+        if (inst->texts && !inst->is_gone)
+            fleet_index(fleet, slot);
+    }
+    place_derive(fleet);
 }
 
 /* ---- checking ---------------------------------------------------------------------------------------- */

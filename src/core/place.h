@@ -42,8 +42,10 @@ bool place_derive_member(const struct fleet *fleet, const struct instance *inst,
                          const struct rollout *r);
 
 /* Derives everything anew from the records. Needs no memory when all live rollouts have their live
- * part. */
+ * part, but is faster with some. */
 void place_rebuild(struct fleet *fleet);
+/* The same for all but the keys and their order, which are right already. */
+void place_derive(struct fleet *fleet);
 
 /* Compares everything derived with a recomputation (I1, I3, I18). Returns the number of differences;
  * the first one is described in `ret_what`. Changes nothing. Costs the whole fleet. */

@@ -18,8 +18,15 @@ void batch_release(struct batch *batch)
     buffer_release(&batch->bytes);
 }
 
+#define BATCH_BYTES_KEPT ((size_t)16 << 20) /* a round of the whole fleet gives its room back */
+
 void batch_clear(struct batch *batch)
 {
+    const struct memory *memory = batch->bytes.memory;
+    if (batch->bytes.capacity > BATCH_BYTES_KEPT) {
+        batch_release(batch);
+        batch_init(batch, memory);
+    }
     buffer_clear(&batch->bytes);
     batch->count = 0;
     batch->failed = false;
