@@ -10,8 +10,7 @@
 
 #define SELECTORS_MAX ((size_t)64 << 20)
 
-/* ---- the frame ---------------------------------------------------------------------------------
- */
+/* ---- the frame ------------------------------------------------------------------------------- */
 
 struct story *story_new(const struct fleet_settings *settings, uint64_t hash_seed)
 {

@@ -32,8 +32,7 @@ struct story {
     uint32_t in_flight[STORY_ROLLOUTS]; /* by number: after the command before */
 };
 
-/* ---- the frame ---------------------------------------------------------------------------------
- */
+/* ---- the frame ------------------------------------------------------------------------------- */
 
 /* `settings` NULL: the default ones. Nothing may depend on the seed of the hashes. */
 struct story *story_new(const struct fleet_settings *settings, uint64_t hash_seed);
