@@ -76,6 +76,7 @@ struct api {
     struct stream *streams;
     unsigned stream_count;
     struct loop_timer *beat;   /* comment lines for streams */
+    struct loop_timer *resume; /* while streams wait for their readers; else NULL */
     struct route_stats *stats; /* by route, and one more for requests without a route */
     bool is_stopping;
 };

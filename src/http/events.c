@@ -6,7 +6,9 @@
 #include "wire/record.h"
 #include "wire/request.h"
 
-#define OLD_PAGE 256u /* entries asked of the store at once */
+#define RESUME_EVERY_MS 10
+#define STALL_MS        3000 /* a reader that takes nothing for so long is disconnected */
+#define OLD_PAGE        256u /* entries asked of the store at once */
 
 struct stream {
     struct engine_reader reader; /* first: the reader is the stream */
@@ -17,6 +19,9 @@ struct stream {
     uint32_t types;      /* wanted, one bit per enum change_type */
     uint32_t deployment; /* number, or 0: any */
     bool is_once;        /* ends when it has caught up */
+    bool is_held;        /* its reader has to take something first */
+    size_t held_bytes;   /* what waited for the reader when he last took something */
+    int64_t held_ms;     /* and when that was */
     bool is_reading;     /* a page from the store is under way */
     struct engine_scan scan;
     struct buffer rows;
@@ -60,13 +65,63 @@ static void end_stream(struct stream *s)
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
-/* False: the reader is too slow and has been disconnected; it resumes by its last index. */
+static void catch_up(struct stream *s);
+
+/* A burst, or a long way to catch up, is more than may wait for one reader at a time. Who reads
+ * gets it piece by piece; who does not is disconnected, and resumes by the last index he saw. */
+static void resume_held(void *ctx)
+{
+    struct api *api = ctx;
+    struct stream *next;
+    bool is_needed = false;
+    for (struct stream *s = api->streams; s; s = next) {
+        next = s->next;
+        if (!s->is_held)
+            continue;
+        size_t waiting = http_stream_waiting(s->x);
+        int64_t now_ms = loop_ticks_ms(api->loop);
+        if (waiting < s->held_bytes) {
+            s->held_bytes = waiting;
+            s->held_ms = now_ms;
+        }
+        s->is_held = waiting > LIMIT_STREAM_BYTES / 2;
+        if (s->is_held && now_ms - s->held_ms >= STALL_MS)
+            on_gone(s);
+        else if (s->is_held)
+            is_needed = true;
+        else
+            catch_up(s);
+    }
+    for (struct stream *s = api->streams; s && !is_needed; s = s->next)
+        is_needed = s->is_held;
+    if (!is_needed) {
+        loop_timer_free(api->resume);
+        api->resume = NULL;
+    }
+}
+
+static void hold(struct stream *s)
+{
+    struct api *api = s->api;
+    if (!api->resume)
+        api->resume = loop_every(api->loop, RESUME_EVERY_MS, resume_held, api, NULL);
+    if (!api->resume) {
+        on_gone(s);
+        return;
+    }
+    s->is_held = true;
+    s->held_bytes = http_stream_waiting(s->x);
+    s->held_ms = loop_ticks_ms(api->loop);
+}
+
+/* False: nothing more now; the stream is held, or closed. */
 static bool send_entry(struct stream *s, uint64_t index, uint8_t type, uint32_t rollout,
                        struct text json)
 {
-    s->next_index = index + 1;
-    if (!(s->types & 1u << type) || (s->deployment != 0 && s->deployment != rollout))
+    if (!(s->types & 1u << type) || (s->deployment != 0 && s->deployment != rollout)) {
+        s->next_index = index + 1;
         return true;
+    }
     struct buffer *out = &s->api->body;
     buffer_clear(out);
     buffer_add(out, TEXT("id: "));
@@ -76,9 +131,14 @@ static bool send_entry(struct stream *s, uint64_t index, uint8_t type, uint32_t 
     buffer_add(out, TEXT("\ndata: "));
     buffer_add(out, json);
     buffer_add(out, TEXT("\n\n"));
-    if (!out->failed && http_stream_send(s->x, buffer_text(out)))
+    if (!out->failed && http_stream_send(s->x, buffer_text(out))) {
+        s->next_index = index + 1;
         return true;
-    on_gone(s);
+    }
+    if (!out->failed && http_stream_waiting(s->x) > 0)
+        hold(s);
+    else
+        on_gone(s);
     return false;
 }
 
@@ -105,13 +165,13 @@ static void catch_up(struct stream *s)
 static void more(struct engine_reader *reader)
 {
     struct stream *s = (struct stream *)reader;
-    if (!s->is_reading)
+    if (!s->is_reading && !s->is_held)
         catch_up(s);
 }
 
 /* ---- entries from the store ----------------------------------------------------------------- */
 
-/* Every entry says its own index; false when the stream has ended or the page is damaged. */
+/* Every entry says its own index; false when the stream is held or closed, or the page damaged. */
 static bool send_page(struct stream *s)
 {
     struct text rest = buffer_text(&s->rows);
@@ -266,7 +326,7 @@ void streams_beat(void *ctx)
     struct stream *next;
     for (struct stream *s = api->streams; s; s = next) {
         next = s->next;
-        if (!http_stream_send(s->x, TEXT(":\n\n")))
+        if (http_stream_waiting(s->x) == 0 && !http_stream_send(s->x, TEXT(":\n\n")))
             on_gone(s);
     }
 }
@@ -275,4 +335,6 @@ void streams_end(struct api *api)
 {
     while (api->streams)
         end_stream(api->streams);
+    loop_timer_free(api->resume);
+    api->resume = NULL;
 }

@@ -150,6 +150,8 @@ void http_stream_open(struct http_exchange *x, const struct http_answer *head);
 /* Queues `text` whole or not at all. False: the reader is slow and LIMIT_STREAM_BYTES are waiting,
  * no memory, or the client is gone: abandon it. */
 bool http_stream_send(struct http_exchange *x, struct text text);
+/* Bytes of an open stream that the socket has not taken yet. */
+size_t http_stream_waiting(const struct http_exchange *x);
 /* What is queued is still sent, then the answer is complete. Gives the exchange back. */
 void http_stream_end(struct http_exchange *x);
 

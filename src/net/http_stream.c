@@ -120,6 +120,11 @@ bool http_stream_send(struct http_exchange *x, struct text text)
     return true;
 }
 
+size_t http_stream_waiting(const struct http_exchange *x)
+{
+    return waiting(x);
+}
+
 void http_stream_end(struct http_exchange *x)
 {
     assert(x->owned && x->phase == HTTP_STREAMING);
