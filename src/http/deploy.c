@@ -75,7 +75,7 @@ void deploy_status(struct api_call *call)
     json_begin_object(&call->w);
     json_key(&call->w, "deployments");
     json_begin_list(&call->w);
-    for (size_t i = 0; i < LIMIT_LIVE_ROLLOUTS && count < fleet->live_count; i++) {
+    for (size_t i = 0; i < FLEET_LIVE_MAX && count < fleet->live_count; i++) {
         if (!fleet->live[i])
             continue;
         write_rollout(call, fleet->live[i]->rollout);

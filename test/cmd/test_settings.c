@@ -113,6 +113,7 @@ static void test_defaults_of_the_server_itself(void **state)
     assert_false(v->insecure);
     assert_int_equal(v->reconcile_interval_ms, 1000);
     assert_int_equal(v->events_kept, LIMIT_EVENTS_KEPT);
+    assert_int_equal(v->events_kept_days, 7);
     assert_int_equal(v->connections_max, 20000);
 }
 
@@ -377,11 +378,11 @@ static void test_mistakes_in_pairs_are_named(void **state)
         { "=memory", "--set wants KEY=VALUE, not \"=memory\"" },
         { "stor=memory", "--set stor is not a known key; did you mean \"store\"?" },
         { "store=disk", "--set store must be one of \"sqlite\", \"memory\", not \"disk\"" },
-        { "max_concurrent=0", "--set max_concurrent must be an integer from 1 to 50, not 0" },
+        { "max_concurrent=0", "--set max_concurrent must be an integer from 1 to 100, not 0" },
         { "max_concurrent=1,\"store\":\"memory\"",
-          "--set max_concurrent must be an integer from 1 to 50, not \"1,\"store\":\"memory\"\"" },
-        { "max_concurrent=", "--set max_concurrent must be an integer from 1 to 50, not \"\"" },
-        { "max_concurrent=01", "--set max_concurrent must be an integer from 1 to 50, not \"01\"" },
+          "--set max_concurrent must be an integer from 1 to 100, not \"1,\"store\":\"memory\"\"" },
+        { "max_concurrent=", "--set max_concurrent must be an integer from 1 to 100, not \"\"" },
+        { "max_concurrent=01", "--set max_concurrent must be an integer from 1 to 100, not \"01\"" },
         { "insecure=1", "--set insecure must be true or false, not \"1\"" },
         { "heartbeat_timeout=90",
           "--set heartbeat_timeout must be a duration such as \"90s\" or \"1h30m\", from \"100ms\" "
