@@ -113,7 +113,15 @@ void engine_end(struct engine *e)
 {
     for (uint32_t i = 0; i < e->fleet.change_count; i++)
         write_entry(e, &e->fleet.changes[i]);
+    for (uint32_t i = 0; e->wake && i < e->fleet.woken_count; i++)
+        e->wake(e->wake_ctx, e->fleet.woken[i]);
     e->fleet.actor = TEXT_NONE;
+}
+
+void engine_on_wake(struct engine *e, engine_wake_fn *fn, void *ctx)
+{
+    e->wake = fn;
+    e->wake_ctx = ctx;
 }
 
 uint64_t engine_round_of(const struct engine *e, const struct instance *inst)

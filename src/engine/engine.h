@@ -57,6 +57,11 @@ void engine_end(struct engine *engine);
 uint64_t engine_round_of(const struct engine *engine, const struct instance *inst);
 uint64_t engine_round_of_all(const struct engine *engine);
 
+/* `fn` is called inside engine_end() for each instance whose wish changed; not durable yet: see
+ * engine_round_of(). It must not begin a command. One at a time; NULL: nobody. */
+typedef void engine_wake_fn(void *ctx, uint32_t slot);
+void engine_on_wake(struct engine *engine, engine_wake_fn *fn, void *ctx);
+
 enum engine_outcome {
     ENGINE_DURABLE, /* give the answer out */
     ENGINE_DROPPED, /* nothing of the round is in force: answer ERR_STORE */

@@ -33,6 +33,8 @@ struct engine {
 
     struct engine_waiter *waiters, **last_waiter;
     struct engine_reader *readers;
+    engine_wake_fn *wake;
+    void *wake_ctx;
     struct buffer scratch; /* one journal entry */
 
     int64_t reconciled_at, checked_at, checked_all_at;

@@ -2,11 +2,11 @@
  * load.c - the state of a new engine, from the store. */
 #include "engine/engine_parts.h"
 
+#include "engine/decoder.h"
 #include "wire/json_pull.h"
 #include "wire/record.h"
 
 #define SCRATCH_MAX  ((size_t)4 << 20)
-#define SETTLE_EVERY 1024u /* records: loading needs no way back, so its log is kept short */
 
 struct loading {
     struct engine *e;
@@ -14,7 +14,7 @@ struct loading {
     int64_t stopped_at; /* clock of the newest batch; 0 = a new store */
     uint64_t next_index, last_number;
     uint64_t events, last_event;
-    unsigned unsettled;
+    struct decoder *decoder;
     struct err *err;
 };
 
@@ -57,14 +57,6 @@ static bool load_event(struct loading *l, struct text key, struct text json)
     return true;
 }
 
-static void settle(struct loading *l)
-{
-    if (++l->unsettled < SETTLE_EVERY)
-        return;
-    l->unsettled = 0;
-    fleet_settle(&l->e->fleet, fleet_end_round(&l->e->fleet));
-}
-
 static bool load_pair(void *ctx, struct text key, struct text value)
 {
     struct loading *l = ctx;
@@ -72,10 +64,10 @@ static bool load_pair(void *ctx, struct text key, struct text value)
     arena_clear(&l->scratch);
     if (starts(key, "event/"))
         return load_event(l, key, value);
-    if (starts(key, "instance/")) {
-        settle(l);
-        return wire_load_instance(fleet, key, value, &l->scratch, l->err);
-    }
+    if (starts(key, "instance/"))
+        return decoder_take(l->decoder, key, value, l->err);
+    if (!decoder_drain(l->decoder, l->err))
+        return false;
     if (starts(key, "rollout/"))
         return wire_load_rollout(fleet, key, value, &l->scratch, l->err);
     if (text_equal(key, TEXT("meta/state")))

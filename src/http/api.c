@@ -182,6 +182,13 @@ void api_fail(struct api_call *call)
     reply_later(call, err_http_status(call->err.code), round, "application/problem+json");
 }
 
+void api_answer_error(struct api_call *call, enum err_code code, const char *sentence)
+{
+    struct api *api = call->api;
+    err_set(&call->err, code, "%s", sentence);
+    fail_exchange(api, call->x, call->route, &call->err, NULL, TEXT_NONE, call->began_us);
+}
+
 static void fail_for_memory(struct api_call *call)
 {
     err_set(&call->err, ERR_MEMORY, "no memory for the answer");
@@ -464,7 +471,7 @@ bool api_open(const struct api_options *options, struct api **ret, struct err *e
     arena_init(&api->arena, &memory_heap, ARENA_MAX);
     buffer_init(&api->body, &memory_heap, API_BODY_MAX);
     api->beat = loop_every(api->loop, BEAT_EVERY_MS, streams_beat, api, err);
-    if (!api->beat) {
+    if (!api->beat || !polls_open(api, err)) {
         api_close(api);
         return false;
     }
@@ -482,6 +489,7 @@ void api_stop(struct api *api)
     api->is_stopping = true;
     api->server = NULL;
     streams_end(api);
+    polls_end(api);
 }
 
 void api_close(struct api *api)
@@ -494,6 +502,7 @@ void api_close(struct api *api)
         buffer_release(&p->body);
         memory_give(&memory_heap, p, sizeof *p);
     }
+    polls_close(api);
     loop_timer_free(api->beat);
     arena_release(&api->arena);
     buffer_release(&api->body);

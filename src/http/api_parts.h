@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/timers.h"
 #include "http/api.h"
 #include "wire/json_write.h"
 #include "wire/view.h"
@@ -65,6 +66,15 @@ struct pending {
 };
 
 struct stream;
+struct poll;
+
+/* Heartbeats whose reply is held, at most one for each instance. */
+struct polls {
+    struct poll **by_slot;
+    uint32_t capacity, count;
+    struct timers due; /* by slot, in ticks of the loop */
+    struct loop_timer *timer;
+};
 
 struct api {
     struct engine *engine;
@@ -73,6 +83,7 @@ struct api {
     struct arena arena; /* of the present call */
     struct buffer body; /* of the present call */
     struct pending *free_pending;
+    struct polls polls;
     struct stream *streams;
     unsigned stream_count;
     struct loop_timer *beat;   /* comment lines for streams */
@@ -115,6 +126,9 @@ void api_tag(struct api_call *call, uint32_t generation);
 /* False with call->err (ERR_PRECONDITION) when the client asked by If-Match for another one. */
 bool api_matches(struct api_call *call, uint32_t generation);
 
+/* Ends the call with an error that was not found while its handler ran. */
+void api_answer_error(struct api_call *call, enum err_code code, const char *sentence);
+
 /* The value of a query parameter; false when it was not given. */
 bool api_param(const struct api_call *call, const char *name, struct text *ret);
 /* A number from 1 to `max`; `otherwise` when not given. False with call->err. */
@@ -133,6 +147,15 @@ int64_t api_now_us(void);
 void stream_open(struct api_call *call);
 void streams_beat(void *api);
 void streams_end(struct api *api);
+
+/* polls.c */
+bool polls_open(struct api *api, struct err *err);
+void polls_end(struct api *api);   /* answers all of them */
+void polls_close(struct api *api); /* after polls_end() */
+/* Holds the reply of this call for at most `wait_ms`. False: no memory, or stopping; answer now. */
+bool polls_hold(struct api_call *call, uint32_t slot, int64_t wait_ms);
+/* Answers the one held for this instance, if any: it was removed, or another request came. */
+void polls_release(struct api *api, uint32_t slot);
 
 /* metrics.c */
 void metrics_write(struct api *api, struct buffer *out);

@@ -60,6 +60,19 @@ void inventory_register(struct api_call *call)
 
 /* ---- heartbeats ----------------------------------------------------------------------------- */
 
+/* How long the client lets its reply be held; 0: not at all. */
+static bool read_wait(struct api_call *call, int64_t *ret)
+{
+    struct text value;
+    *ret = 0;
+    if (!api_param(call, "wait", &value))
+        return true;
+    struct err why = { .code = ERR_NONE };
+    if (!parse_duration(value, ret, &why) || *ret > LIMIT_WAIT_MS)
+        return err_set(&call->err, ERR_INVALID, "wait must be a duration from 0s to 60s");
+    return true;
+}
+
 void inventory_heartbeat(struct api_call *call)
 {
     struct api *api = call->api;
@@ -68,13 +81,16 @@ void inventory_heartbeat(struct api_call *call)
     struct wire_heartbeat body;
     struct json_warnings warnings = { 0 };
     struct heartbeat_result result;
+    int64_t wait_ms;
     uint32_t slot = api_instance(call);
-    if (slot == FLEET_NONE ||
+    if (slot == FLEET_NONE || !read_wait(call, &wait_ms) ||
         !wire_read_heartbeat(call->request->body, &api->arena, &body, &warnings, &call->err) ||
         !api_matches(call, fleet_at(fleet, slot)->generation)) {
         api_fail(call);
         return;
     }
+    uint32_t observed =
+        body.has_observed_generation ? body.observed_generation : fleet_at(fleet, slot)->generation;
     body.command.is_outdated = body.has_observed_generation &&
                                body.observed_generation < fleet_at(fleet, slot)->generation;
     engine_begin(engine, TEXT("agent"));
@@ -86,6 +102,9 @@ void inventory_heartbeat(struct api_call *call)
     }
     engine_count_heartbeat(engine, result.is_changed);
     struct instance *inst = fleet_at(fleet, slot);
+    bool has_news = inst->generation != observed || warnings.count > 0;
+    if (wait_ms > 0 && !has_news && polls_hold(call, slot, wait_ms))
+        return;
     wire_write_heartbeat_reply(
         &call->w, fleet,
         &(struct wire_reply){ .slot = slot,
@@ -127,6 +146,7 @@ void inventory_delete(struct api_call *call)
         api_fail(call);
         return;
     }
+    polls_release(call->api, slot);
     api_reply(call, 204, engine_round_of_all(engine));
 }
 

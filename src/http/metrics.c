@@ -132,6 +132,7 @@ void metrics_write(struct api *api, struct buffer *out)
     write_fleet(out, engine_fleet(api->engine));
     write_engine(out, api->engine);
     number(out, "dides_event_clients", "gauge", "Open event streams.", api->stream_count);
+    number(out, "dides_long_polls", "gauge", "Heartbeats whose reply is held.", api->polls.count);
     if (api->server)
         number(out, "dides_http_connections", "gauge", "Open connections.",
                http_server_stats(api->server).connections_open);

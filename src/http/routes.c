@@ -5,7 +5,7 @@
 
 /* clang-format off */
 const struct route routes[] = {
-    { "PATCH",  "/inventory/instances/{name}", inventory_heartbeat, LIMIT_BODY_AGENT, VERB_COUNT, "",
+    { "PATCH",  "/inventory/instances/{name}", inventory_heartbeat, LIMIT_BODY_AGENT, VERB_COUNT, "wait",
       "a heartbeat: what the instance runs and how it is" },
     { "POST",   "/inventory/register", inventory_register, LIMIT_BODY_AGENT, VERB_COUNT, "",
       "register an instance" },
