@@ -73,8 +73,9 @@ static void report_one(struct buffer *out, const struct sighting *s)
     if (s->rolled_back_by)
         buffer_printf(out, "; rolled back by r-%u", (unsigned)s->rolled_back_by);
     if (s->ended_at > s->created_at) {
-        buffer_add(out, TEXT("; took "));
-        format_duration(out, s->ended_at - s->created_at);
+        int64_t took_ms = s->ended_at - s->created_at;
+        buffer_printf(out, "; took %lld.%lld s", (long long)(took_ms / 1000),
+                      (long long)(took_ms / 100 % 10));
     }
     buffer_add_byte(out, '\n');
 }

@@ -147,9 +147,7 @@ static void call(struct script *s, const struct plan_step *step)
         next(s);
         return;
     }
-    if (s->tries == 0)
-        snprintf(s->key, sizeof s->key, "sim-%lld-%u", (long long)s->started_at,
-                 (unsigned)s->at + 1);
+    snprintf(s->key, sizeof s->key, "sim-%lld-%u", (long long)s->started_at, (unsigned)s->at + 1);
     struct call asked = { .method = "POST",
                           .path = text_from(path),
                           .body = step->body,

@@ -83,6 +83,7 @@ static void test_small_values_are_exact(void **state)
 
     assert_int_equal(histogram_at(&h, 100), 0);
     assert_int_equal(histogram_at(&h, 500), 4);
+    assert_int_equal(histogram_at(&h, 990), 9);
     assert_int_equal(histogram_at(&h, 1000), 9);
 }
 

@@ -390,6 +390,42 @@ static void test_known_versions_are_adopted_when_asked_for(void **state)
     assert_int_equal(count_running(fake, "1.0.0"), INSTANCES - 1);
 }
 
+static void test_otherwise_an_instance_starts_with_its_own_version(void **state)
+{
+    struct fake *fake = *state;
+    snprintf(fake->known[3].code, sizeof fake->known[3].code, "7.0.0");
+
+    start_plainly(fake);
+    world_run(&fake->world, 2000);
+
+    assert_int_equal(count_running(fake, "1.0.0"), INSTANCES);
+}
+
+static int answer_any(struct world *world, const struct call *call, struct buffer *body)
+{
+    char *path = world->ctx;
+    if (strcmp(call->method, "PATCH") == 0)
+        snprintf(path, 64, "%.*s", TEXT_ARG(call->path));
+    buffer_printf(body, "{\"update_needed\":false}");
+    return 200;
+}
+
+static void test_a_name_is_percent_encoded_in_the_path(void **state)
+{
+    struct fake *fake = *state;
+    struct err err = { 0 };
+    char path[64] = "";
+    fake->world.answer = answer_any;
+    fake->world.ctx = path;
+    plan_release(&fake->plan);
+    assert_true(plan_read(&fake->plan, TEXT("instances: [{name: a b/c?}]\n"), &err));
+
+    start_plainly(fake);
+    world_run(&fake->world, 1000);
+
+    assert_string_equal(path, "/inventory/instances/a%20b%2Fc%3F");
+}
+
 static void test_a_behaviour_can_be_given_to_those_a_selector_matches(void **state)
 {
     struct fake *fake = *state;
@@ -447,11 +483,12 @@ static void test_calls_that_cannot_start_are_tried_again(void **state)
 static void test_a_stopped_fleet_starts_no_call(void **state)
 {
     struct fake *fake = *state;
+    fake->world.delay_max_ms = 1000; /* many wait for the end of somebody else's call */
     start_plainly(fake);
     world_run(&fake->world, 2000);
+    assert_int_equal(fake->world.under_way, 8);
 
     http_fleet_stop(fake->fleet);
-    world_run(&fake->world, 100);
     uint64_t calls = fake->world.calls;
     world_run(&fake->world, 60000);
 
@@ -502,6 +539,8 @@ int main(void)
         TEST(test_answers_that_cannot_be_read_are_lost_answers),
         TEST(test_503_is_waited_for_as_long_as_it_says),
         TEST(test_known_versions_are_adopted_when_asked_for),
+        TEST(test_otherwise_an_instance_starts_with_its_own_version),
+        TEST(test_a_name_is_percent_encoded_in_the_path),
         TEST(test_a_behaviour_can_be_given_to_those_a_selector_matches),
         TEST(test_a_report_tells_which_wish_it_knew),
         TEST(test_calls_that_cannot_start_are_tried_again),
