@@ -364,8 +364,9 @@ class Agent:
     def __init__(self, name, labels=None, code="1.0.0", config="c1", will_fail=lambda code: False):
         self.name, self.labels, self.will_fail = name, labels or {}, will_fail
         self.code, self.config, self.status = code, config, "HEALTHY"
-        self.order = None   # the last reply, when it told us to change
-        self.told = []      # (rollout, code version, configuration version) of every order
+        self.order = None       # the last reply, when it told us to change
+        self.generation = None  # the newest one heard; reports say so, lest a late one counts as new
+        self.told = []          # (rollout, code version, configuration version) of every order
 
     def register(self, client):
         return register(client, self.name, self.labels)
@@ -384,7 +385,8 @@ class Agent:
         self.status = "HEALTHY"
 
     def body(self):
-        return {"code_version": self.code, "configuration_version": self.config, "status": self.status}
+        report = {"code_version": self.code, "configuration_version": self.config, "status": self.status}
+        return report if self.generation is None else {**report, "observed_generation": self.generation}
 
     def beat(self, client):
         self.obey()
@@ -394,6 +396,7 @@ class Agent:
         return answer
 
     def hear(self, reply):
+        self.generation = reply["generation"]
         if not reply["update_needed"]:
             return
         wish = reply["desired_state"]
