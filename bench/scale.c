@@ -303,7 +303,7 @@ static void time_restart(struct world *world, const char *directory, const char 
     int64_t now = world->now;
     int64_t began = stopwatch_ns();
     struct store_port store = open_store(directory);
-    world_open(world, &store, count);
+    world_open(world, &store, count, true);
     report_ms(name, began, count);
     world->version = version;
     world->now = now;
@@ -339,7 +339,9 @@ static void restart(uint32_t count)
     struct world world;
     make_folder(directory, sizeof directory);
     struct store_port store = open_store(directory);
-    world_open(&world, &store, count);
+    world_open(&world, &store, count, false);
+    if (reference_ms <= 0)
+        time_reference(&world);
     int64_t began = stopwatch_ns();
     world_fill(&world);
     report_ms("registration and first report, SQLite", began, count);
@@ -365,7 +367,7 @@ static void fill(struct world *world, uint32_t count)
     struct store_port store = world_no_store();
     size_t before = stopwatch_heap();
     int64_t began = stopwatch_ns();
-    world_open(world, &store, count);
+    world_open(world, &store, count, false);
     world_fill(world);
     char name[64];
     snprintf(name, sizeof name, "registration and first report of %u", count);

@@ -116,7 +116,13 @@ static uint32_t *shuffle(uint32_t count)
     return numbers;
 }
 
-void world_open(struct world *world, const struct store_port *store, uint32_t count)
+static void ring_nobody(void *ctx)
+{
+    (void)ctx;
+}
+
+void world_open(struct world *world, const struct store_port *store, uint32_t count,
+                bool has_threads)
 {
     *world = (struct world){ .store = *store, .count = count, .now = START };
     world->shuffled = shuffle(count);
@@ -129,6 +135,7 @@ void world_open(struct world *world, const struct store_port *store, uint32_t co
                                       .events_kept = LIMIT_EVENTS_KEPT,
                                       .events_kept_ms = 7ll * 24 * 3600 * 1000,
                                       .hash_seed = 7,
+                                      .ring = has_threads ? ring_nobody : NULL,
                                       .fatal = fatal };
     struct clock_port clock = { .now_ms = now_ms, .self = world };
     struct log_port log = { .write = write_log };

@@ -30,8 +30,11 @@ struct world {
 /* A store that takes every batch and keeps nothing: what is measured is the engine. */
 struct store_port world_no_store(void);
 
-/* Takes the store over. A failure of anything here or below ends the process with a sentence. */
-void world_open(struct world *world, const struct store_port *store, uint32_t count);
+/* Takes the store over. With threads, as a server has them, nothing may be changed afterwards:
+ * there is no loop to hear of commits. A failure of anything here or below ends the process with a
+ * sentence. */
+void world_open(struct world *world, const struct store_port *store, uint32_t count,
+                bool has_threads);
 void world_close(struct world *world);
 
 /* The fleet registers and reports version 0, HEALTHY. */

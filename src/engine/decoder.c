@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * decoder.c - a ring of parts of some rows each: filled, decoded by whoever is free, added in order.
- * Whoever waits for a part decodes another one meanwhile. */
+ * decoder.c - a ring of parts of some rows each: filled, decoded by whoever is free, added in
+ * order. Whoever waits for a part decodes another one meanwhile. */
 #include "engine/decoder.h"
 
 #include "base/buffer.h"
@@ -150,8 +150,8 @@ struct decoder *decoder_new(struct fleet *fleet, bool has_thread)
     d->fleet = fleet;
     d->has_thread = has_thread;
     for (unsigned i = 0; i < PARTS; i++) {
-        buffer_init(&d->parts[i].bytes, fleet->memory, BYTES_MAX);
-        arena_init(&d->parts[i].arena, fleet->memory, SCRATCH_MAX);
+        buffer_init(&d->parts[i].bytes, &memory_heap, BYTES_MAX); /* of both threads */
+        arena_init(&d->parts[i].arena, &memory_heap, SCRATCH_MAX);
     }
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->filled_one, NULL);
@@ -162,9 +162,7 @@ struct decoder *decoder_new(struct fleet *fleet, bool has_thread)
 bool decoder_take(struct decoder *d, struct text key, struct text value, struct err *err)
 {
     struct part *part = part_at(d, d->filled);
-    struct row row = { .key_at = part->bytes.size,
-                       .key_size = key.size,
-                       .value_size = value.size };
+    struct row row = { .key_at = part->bytes.size, .key_size = key.size, .value_size = value.size };
     buffer_add(&part->bytes, key);
     buffer_add(&part->bytes, value);
     if (part->bytes.failed)

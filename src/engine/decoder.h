@@ -11,8 +11,8 @@ struct decoder;
 
 /* Without `has_thread` the caller's does all. NULL: no memory. */
 struct decoder *decoder_new(struct fleet *fleet, bool has_thread);
-/* Copies the pair; it or others before it may be added now. ERR_CORRUPT, ERR_MEMORY: of any of them;
- * then only decoder_free() may follow. */
+/* Copies the pair; it or others before it may be added now. ERR_CORRUPT, ERR_MEMORY: of any of
+ * them; then only decoder_free() may follow. */
 bool decoder_take(struct decoder *decoder, struct text key, struct text value, struct err *err);
 /* Until all that were taken are in the fleet. Fails likewise. */
 bool decoder_drain(struct decoder *decoder, struct err *err);

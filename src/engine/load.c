@@ -6,7 +6,7 @@
 #include "wire/json_pull.h"
 #include "wire/record.h"
 
-#define SCRATCH_MAX  ((size_t)4 << 20)
+#define SCRATCH_MAX ((size_t)4 << 20)
 
 struct loading {
     struct engine *e;
@@ -113,8 +113,12 @@ bool engine_load(struct engine *e, const struct store_port *store, struct err *e
     struct loading l = { .e = e, .err = &why };
     e->last_waiter = &e->waiters;
     arena_init(&l.scratch, &memory_heap, SCRATCH_MAX);
+    l.decoder = decoder_new(&e->fleet, e->options.ring != NULL);
+    if (!l.decoder)
+        return err_set(err, ERR_MEMORY, "no memory for the state that was stored");
     bool loaded = store->scan(store->self, TEXT_NONE, TEXT_NONE, 0, load_pair, &l, &why) &&
-                  why.code == ERR_NONE && finish(&l);
+                  why.code == ERR_NONE && decoder_drain(l.decoder, &why) && finish(&l);
+    decoder_free(l.decoder);
     arena_release(&l.scratch);
     if (!loaded && err)
         *err = why;

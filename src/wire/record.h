@@ -28,6 +28,14 @@ void wire_store_instance(struct buffer *out, const struct fleet *fleet, uint32_t
 bool wire_load_instance(struct fleet *fleet, struct text key, struct text json,
                         struct arena *scratch, struct err *err);
 
+/* The two halves of it, for a loader with several threads: the first knows no fleet. What it gives
+ * lies in `scratch`, with texts in `key` and `json`. */
+struct wire_stored_instance;
+bool wire_decode_instance(struct text key, struct text json, struct arena *scratch,
+                          const struct wire_stored_instance **ret, struct err *err);
+bool wire_add_instance(struct fleet *fleet, struct text key,
+                       const struct wire_stored_instance *stored, struct err *err);
+
 /* The counters of a live rollout are written for people and not loaded: they are derived. */
 void wire_store_rollout(struct buffer *out, const struct fleet *fleet, const struct rollout *r);
 /* As wire_load_instance(); fleet_finish_loading() makes live ones live. */

@@ -263,23 +263,45 @@ static bool fill_shared(struct fleet *fleet, struct instance *inst, const struct
     return true;
 }
 
+struct wire_stored_instance {
+    struct stored_instance s;
+    struct stored_numbers numbers;
+};
+
+bool wire_decode_instance(struct text key, struct text json, struct arena *scratch,
+                          const struct wire_stored_instance **ret, struct err *err)
+{
+    struct wire_stored_instance *stored = arena_take(scratch, sizeof *stored);
+    if (!stored)
+        return err_set(err, ERR_MEMORY, "no memory for an instance that was stored");
+    if (!record_read(&wire_stored_instance_table, key, json, scratch, &stored->s, err) ||
+        !check_key(key, &stored->s, err) || !check_order(key, &stored->s, err) ||
+        !take_numbers(key, &stored->s, &stored->numbers, err))
+        return false;
+    *ret = stored;
+    return true;
+}
+
+bool wire_add_instance(struct fleet *fleet, struct text key,
+                       const struct wire_stored_instance *stored, struct err *err)
+{
+    const struct stored_instance *s = &stored->s;
+    uint32_t slot = FLEET_NONE;
+    if (fleet_find(fleet, s->name.size > 0 ? s->name : s->ip) != FLEET_NONE)
+        return record_is_damaged(key, "there are two of it", err);
+    if (!fleet_add(fleet, s->name, s->ip, &slot, err))
+        return false;
+    struct instance *inst = fleet_at(fleet, slot);
+    fill_plain(inst, s, &stored->numbers);
+    if (!fill_shared(fleet, inst, s, &stored->numbers))
+        return err_set(err, ERR_MEMORY, "no memory for an instance that was stored");
+    return true;
+}
+
 bool wire_load_instance(struct fleet *fleet, struct text key, struct text json,
                         struct arena *scratch, struct err *err)
 {
-    struct stored_instance s = { .name = TEXT_NONE };
-    struct stored_numbers numbers = { 0 };
-    uint32_t slot = FLEET_NONE;
-    if (!record_read(&wire_stored_instance_table, key, json, scratch, &s, err) ||
-        !check_key(key, &s, err) || !check_order(key, &s, err) ||
-        !take_numbers(key, &s, &numbers, err))
-        return false;
-    if (fleet_find(fleet, s.name.size > 0 ? s.name : s.ip) != FLEET_NONE)
-        return record_is_damaged(key, "there are two of it", err);
-    if (!fleet_add(fleet, s.name, s.ip, &slot, err))
-        return false;
-    struct instance *inst = fleet_at(fleet, slot);
-    fill_plain(inst, &s, &numbers);
-    if (!fill_shared(fleet, inst, &s, &numbers))
-        return err_set(err, ERR_MEMORY, "no memory for an instance that was stored");
-    return true;
+    const struct wire_stored_instance *stored = NULL;
+    return wire_decode_instance(key, json, scratch, &stored, err) &&
+           wire_add_instance(fleet, key, stored, err);
 }
