@@ -245,22 +245,23 @@ static void on_instances(void *ctx, const struct call_result *result)
 static void on_aborted(void *ctx, const struct call_result *result)
 {
     struct story *s = ctx;
-    if (result->status == 409) { /* it has ended meanwhile */
-        s->is_calling = false;
-        return;
-    }
-    take_answer(s, result, "a rollout of an earlier demo could not be ended");
+    s->is_calling = false;
+    if (result->status != 409 && /* it has ended meanwhile */
+        !take_answer(s, result, "a rollout of an earlier demo could not be ended"))
+        s->aborted = 0;
 }
 
 static void end_old_rollout(struct story *s, const struct sighting *live)
 {
     char path[48];
     bool is_paused = strcmp(live->status, "PAUSED") == 0;
-    if (!is_paused && now_of(s) - s->entered_at < OLD_MS)
+    bool is_ended = s->aborted == live->number; /* the look is older than its end */
+    if (is_ended || (!is_paused && now_of(s) - s->entered_at < OLD_MS))
         return;
     tell(s, PANEL_PLAIN, "r-%u of an earlier demo is %s: aborted", (unsigned)live->number,
          live->status);
     snprintf(path, sizeof path, "/deploy/r-%u/abort", (unsigned)live->number);
+    s->aborted = live->number;
     ask(s, &(struct question){ "POST", path, TEXT("{\"reason\":\"a new demo starts\"}") },
         on_aborted);
 }

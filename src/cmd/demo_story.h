@@ -66,7 +66,8 @@ struct story {
     bool is_calling, is_gone;              /* is_gone: answers are not wanted any more */
     bool has_asked;                        /* what the state needs was answered */
     uint32_t tries;                        /* of the question under way */
-    uint32_t surplus;                      /* highest number of an instance of earlier demos */
+    uint32_t aborted;     /* number of a rollout of an earlier demo that was ended */
+    uint32_t surplus;     /* highest number of an instance of earlier demos */
     uint32_t told_tenths; /* of the live rollout, for the lines that say how it goes */
     uint32_t told_failures;
     char reason[ERR_TEXT_SIZE]; /* why it is spoilt */
