@@ -14,6 +14,7 @@
 #define CHECK_SLOTS        2000u  /* instances looked at in one check */
 #define CHECK_ALL_BELOW    20000u /* smaller fleets are recounted whole, every minute */
 #define CHECK_ALL_EVERY_MS 60000
+#define OTHERS_MAX         ((size_t)1 << 30)
 #define EVENT_SIZE_MAX     (64 * 1024)
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -23,6 +24,7 @@ static void release(struct engine *e)
     batch_release(&e->batches[0]);
     batch_release(&e->batches[1]);
     buffer_release(&e->scratch);
+    buffer_release(&e->others);
     journal_release(&e->journal);
     fleet_release(&e->fleet);
     memory_give(&memory_heap, e, sizeof *e);
@@ -45,6 +47,7 @@ static struct engine *new_engine(const struct engine_options *options,
     e->open = &e->batches[0];
     e->retention.kept_ms = options->events_kept_ms;
     buffer_init(&e->scratch, &memory_heap, EVENT_SIZE_MAX);
+    buffer_init(&e->others, &memory_heap, OTHERS_MAX);
     if (!fleet_init(&e->fleet, &memory_heap, &options->fleet, options->hash_seed, err)) {
         memory_give(&memory_heap, e, sizeof *e);
         return NULL;
@@ -131,7 +134,7 @@ uint64_t engine_round_of(const struct engine *e, const struct instance *inst)
 
 uint64_t engine_round_of_all(const struct engine *e)
 {
-    if (fleet_is_dirty(&e->fleet))
+    if (fleet_is_dirty(&e->fleet) || e->open->count > 0 || e->open->failed)
         return e->fleet.round;
     return e->is_committing && e->job.round > e->settled ? e->job.round : 0;
 }
@@ -159,6 +162,52 @@ static void release_waiters(struct engine *e, uint64_t round, enum engine_outcom
         else
             engine_wait(e, waiter->round, waiter);
     }
+}
+
+/* ---- records of the layers above ------------------------------------------------------------ */
+
+void engine_put(struct engine *e, struct text key, struct text value, bool failed)
+{
+    batch_begin(e->open);
+    buffer_add(&e->open->bytes, key);
+    batch_value(e->open);
+    buffer_add(&e->open->bytes, value);
+    batch_end(e->open);
+    e->open->failed |= failed;
+}
+
+void engine_delete(struct engine *e, struct text key, bool failed)
+{
+    batch_begin(e->open);
+    buffer_add(&e->open->bytes, key);
+    batch_end_delete(e->open);
+    e->open->failed |= failed;
+}
+
+bool engine_each_other(struct engine *e, bool (*visit)(void *ctx, struct text value, struct err *),
+                       void *ctx, struct err *err)
+{
+    struct text rest = buffer_text(&e->others);
+    bool goes_on = true;
+    while (rest.size > 0 && goes_on) {
+        size_t size;
+        memcpy(&size, rest.data, sizeof size);
+        goes_on = visit(ctx, (struct text){ rest.data + sizeof size, size }, err);
+        rest = text_skip(rest, sizeof size + size);
+    }
+    buffer_release(&e->others);
+    buffer_init(&e->others, &memory_heap, OTHERS_MAX);
+    return goes_on;
+}
+
+int64_t engine_now(const struct engine *e)
+{
+    return e->clock.now_ms(e->clock.self);
+}
+
+bool engine_is_settled(const struct engine *e, uint64_t round)
+{
+    return round <= e->settled;
 }
 
 /* ---- closing a round ------------------------------------------------------------------------ */

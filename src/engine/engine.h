@@ -77,6 +77,24 @@ struct engine_waiter {
  * `round` is one of engine_round_of*() and not 0. */
 void engine_wait(struct engine *engine, uint64_t round, struct engine_waiter *waiter);
 
+/* ---- records of the layers above ------------------------------------------------------------ */
+
+/* Keys that the engine keeps without knowing what they are. */
+#define ENGINE_OTHER_PREFIX "other/"
+
+/* Adds to the open round: durable with the command before it, or dropped with it. The key begins
+ * with the prefix. `failed`: the caller had no memory for the texts; the round is dropped. */
+void engine_put(struct engine *engine, struct text key, struct text value, bool failed);
+void engine_delete(struct engine *engine, struct text key, bool failed);
+/* Visits the values that were stored at start, once, in the order of keys; then they are forgotten.
+ * False: the visitor's. */
+bool engine_each_other(struct engine *engine,
+                       bool (*visit)(void *ctx, struct text value, struct err *err), void *ctx,
+                       struct err *err);
+/* The clock of the engine, ms since the epoch. */
+int64_t engine_now(const struct engine *engine);
+bool engine_is_settled(const struct engine *engine, uint64_t round);
+
 /* ---- turns of the loop ---------------------------------------------------------------------- */
 
 /* Hands the open round to the store when none is under way; nothing happens when nothing changed.

@@ -36,6 +36,7 @@ struct engine {
     engine_wake_fn *wake;
     void *wake_ctx;
     struct buffer scratch; /* one journal entry */
+    struct buffer others;  /* values of other records at start, each after its size */
 
     int64_t reconciled_at, checked_at, checked_all_at;
     uint32_t check_cursor;

@@ -76,6 +76,11 @@ static bool load_pair(void *ctx, struct text key, struct text value)
         return retention_load(&l->e->retention, value, &l->scratch, l->err);
     if (starts(key, "seen/"))
         return seen_load(fleet, value, l->err);
+    if (starts(key, ENGINE_OTHER_PREFIX)) {
+        buffer_add(&l->e->others, (struct text){ (const char *)&value.size, sizeof value.size });
+        buffer_add(&l->e->others, value);
+        return !l->e->others.failed || err_set(l->err, ERR_MEMORY, "no memory for stored records");
+    }
     char space[ERR_EXCERPT_SIZE];
     return err_set(l->err, ERR_CORRUPT, "the store has a record \"%s\" that no dides wrote",
                    err_excerpt(key, space));

@@ -9,6 +9,7 @@
 
 #define ARENA_MAX     ((size_t)8 << 20)
 #define BEAT_EVERY_MS 15000
+#define PROBLEM_TYPE  "application/problem+json"
 
 int64_t api_now_us(void)
 {
@@ -43,12 +44,18 @@ static void send_body(struct api *api, struct http_exchange *x, const struct rou
                       int status, const char *content_type, const struct api_fields *fields,
                       struct text body, int64_t began_us)
 {
-    struct http_header headers[2];
+    struct http_header headers[5];
     size_t count = 0;
     if (fields->location[0] != '\0')
         headers[count++] = (struct http_header){ "Location", fields->location };
     if (fields->etag[0] != '\0')
         headers[count++] = (struct http_header){ "ETag", fields->etag };
+    if (fields->allow[0] != '\0')
+        headers[count++] = (struct http_header){ "Allow", fields->allow };
+    if (fields->is_replayed)
+        headers[count++] = (struct http_header){ "Idempotency-Replayed", "true" };
+    if (fields->is_retryable)
+        headers[count++] = (struct http_header){ "Retry-After", "1" };
     http_answer(x, &(struct http_answer){ .status = status,
                                           .content_type = body.size > 0 ? content_type : NULL,
                                           .headers = headers,
@@ -57,45 +64,22 @@ static void send_body(struct api *api, struct http_exchange *x, const struct rou
     api_count(api, route, status, began_us);
 }
 
-static void write_problem(struct buffer *out, const struct err *err, const struct api *api,
-                          const struct rollout *conflict, struct text path)
+/* The problem document of call->err goes into api->body. */
+static void write_problem(struct api_call *call)
 {
-    buffer_clear(out);
-    struct wire_conflict extra = { 0 };
-    if (conflict)
+    struct api *api = call->api;
+    const struct rollout *r = call->conflict;
+    struct wire_conflict extra = { .oldest = call->oldest };
+    if (r)
         extra = (struct wire_conflict){
-            .current_state = rollout_machine.states.list[conflict->state].word,
-            .allowed_verbs = fleet_allowed_verbs(engine_fleet(api->engine), conflict),
+            .current_state = rollout_machine.states.list[r->state].word,
+            .allowed_verbs = fleet_allowed_verbs(engine_fleet(api->engine), r),
             .has_allowed_verbs = true,
-            .deployment = conflict->number,
+            .deployment = r->number,
         };
-    wire_write_problem(out, err, conflict ? &extra : NULL, path);
-}
-
-static void fail_exchange(struct api *api, struct http_exchange *x, const struct route *route,
-                          const struct err *err, const struct rollout *conflict, struct text path,
-                          int64_t began_us)
-{
-    int status = err_http_status(err->code);
-    struct err told = *err;
-    if (err->code == ERR_METHOD)
-        told.pointer[0] = '\0'; /* it holds what is allowed, see set_no_route() */
-    write_problem(&api->body, &told, api, conflict, path);
-    char allow[48] = "";
-    if (err->code == ERR_METHOD)
-        memcpy(allow, err->pointer, sizeof allow - 1);
-    struct http_header headers[2];
-    size_t count = 0;
-    if (allow[0] != '\0')
-        headers[count++] = (struct http_header){ "Allow", allow };
-    if (err_is_retryable(err->code))
-        headers[count++] = (struct http_header){ "Retry-After", "1" };
-    http_answer(x, &(struct http_answer){ .status = status,
-                                          .content_type = "application/problem+json",
-                                          .headers = headers,
-                                          .header_count = count,
-                                          .body = buffer_text(&api->body) });
-    api_count(api, route, status, began_us);
+    buffer_clear(&api->body);
+    wire_write_problem(&api->body, &call->err, &extra, call->request->path);
+    call->fields.is_retryable = err_is_retryable(call->err.code);
 }
 
 static void release_pending(struct pending *p)
@@ -105,19 +89,27 @@ static void release_pending(struct pending *p)
     p->api->free_pending = p;
 }
 
+static void answer_dropped(struct pending *p)
+{
+    struct err dropped = { .code = ERR_STORE,
+                           .text = "the store took no writes; nothing was changed" };
+    struct api_fields fields = { .is_retryable = true };
+    replies_forget(p->api, p->waiter.round);
+    buffer_clear(&p->body);
+    wire_write_problem(&p->body, &dropped, NULL, TEXT_NONE);
+    send_body(p->api, p->x, p->route, err_http_status(ERR_STORE), PROBLEM_TYPE, &fields,
+              buffer_text(&p->body), p->began_us);
+}
+
 static void pending_done(struct engine_waiter *waiter, enum engine_outcome outcome)
 {
     struct pending *p = (struct pending *)waiter;
-    struct err dropped = { .code = ERR_STORE,
-                           .text = "the store took no writes; nothing was changed" };
     switch (outcome) {
     case ENGINE_DURABLE:
         send_body(p->api, p->x, p->route, p->status, p->content_type, &p->fields,
                   buffer_text(&p->body), p->began_us);
         break;
-    case ENGINE_DROPPED:
-        fail_exchange(p->api, p->x, p->route, &dropped, NULL, TEXT_NONE, p->began_us);
-        break;
+    case ENGINE_DROPPED: answer_dropped(p); break;
     case ENGINE_UNKNOWN: http_abandon(p->x); break;
     }
     release_pending(p);
@@ -168,25 +160,24 @@ static bool rests_on_state(enum err_code code)
     return status == 404 || status == 409 || status == 412 || status == 422;
 }
 
-void api_fail(struct api_call *call)
+/* What stands in api->body, at once or when `round` is durable. */
+static void send_or_wait(struct api_call *call, int status, uint64_t round,
+                         const char *content_type)
 {
     struct api *api = call->api;
-    assert(call->err.code != ERR_NONE);
-    uint64_t round = rests_on_state(call->err.code) ? engine_round_of_all(api->engine) : 0;
-    if (round == 0) {
-        fail_exchange(api, call->x, call->route, &call->err, call->conflict, call->request->path,
-                      call->began_us);
-        return;
-    }
-    write_problem(&api->body, &call->err, api, call->conflict, call->request->path);
-    reply_later(call, err_http_status(call->err.code), round, "application/problem+json");
+    if (round == 0)
+        send_body(api, call->x, call->route, status, content_type, &call->fields,
+                  buffer_text(&api->body), call->began_us);
+    else
+        reply_later(call, status, round, content_type);
 }
 
-void api_answer_error(struct api_call *call, enum err_code code, const char *sentence)
+void api_fail(struct api_call *call)
 {
-    struct api *api = call->api;
-    err_set(&call->err, code, "%s", sentence);
-    fail_exchange(api, call->x, call->route, &call->err, NULL, TEXT_NONE, call->began_us);
+    assert(call->err.code != ERR_NONE);
+    uint64_t round = rests_on_state(call->err.code) ? engine_round_of_all(call->api->engine) : 0;
+    write_problem(call);
+    send_or_wait(call, err_http_status(call->err.code), round, PROBLEM_TYPE);
 }
 
 static void fail_for_memory(struct api_call *call)
@@ -197,14 +188,12 @@ static void fail_for_memory(struct api_call *call)
 
 void api_reply_as(struct api_call *call, int status, uint64_t round, const char *content_type)
 {
-    struct api *api = call->api;
-    if (api->body.failed)
+    if (call->api->body.failed) {
         fail_for_memory(call);
-    else if (round == 0)
-        send_body(api, call->x, call->route, status, content_type, &call->fields,
-                  buffer_text(&api->body), call->began_us);
-    else
-        reply_later(call, status, round, content_type);
+        return;
+    }
+    uint64_t kept = replies_keep(call, status);
+    send_or_wait(call, status, kept > round ? kept : round, content_type);
 }
 
 void api_reply(struct api_call *call, int status, uint64_t round)
@@ -265,25 +254,24 @@ static const struct route *find_route(const char *method, struct text path,
     return NULL;
 }
 
-/* The error for a request without a route: 405 with the methods that there are, or 404. The list
- * travels in the error's pointer, which has no other use there. */
+/* The error for a request without a route: 405 with the methods that there are, or 404. */
 static void set_no_route(struct api_call *call)
 {
     struct text parts[API_PARTS_MAX];
     size_t count;
-    char allow[48] = "";
+    char *allow = call->fields.allow;
     size_t used = 0;
     for (size_t i = 0; i < route_count; i++) {
         if (!matches(&routes[i], canonical(call->request->path), parts, &count))
             continue;
         bool is_get = strcmp(routes[i].method, "GET") == 0;
-        int size = snprintf(allow + used, sizeof allow - used, "%s%s", used ? ", " : "",
-                            is_get ? "GET, HEAD" : routes[i].method);
-        used += size > 0 && (size_t)size < sizeof allow - used ? (size_t)size : 0;
+        int size = snprintf(allow + used, sizeof call->fields.allow - used, "%s%s",
+                            used ? ", " : "", is_get ? "GET, HEAD" : routes[i].method);
+        used += size > 0 && (size_t)size < sizeof call->fields.allow - used ? (size_t)size : 0;
     }
     char space[ERR_EXCERPT_SIZE];
     if (used > 0)
-        err_set_at(&call->err, ERR_METHOD, allow, "this path knows the methods %s", allow);
+        err_set(&call->err, ERR_METHOD, "this path knows the methods %s", allow);
     else
         err_set(&call->err, ERR_NOT_FOUND, "there is no route %s",
                 err_excerpt(call->request->path, space));
@@ -426,7 +414,8 @@ static void handle(void *ctx, struct http_exchange *x, const struct http_request
         api_fail(&call);
         return;
     }
-    call.route->handle(&call);
+    if (!replies_answer(&call))
+        call.route->handle(&call);
 }
 
 static size_t body_limit(void *ctx, const char *method, struct text path)
@@ -471,7 +460,7 @@ bool api_open(const struct api_options *options, struct api **ret, struct err *e
     arena_init(&api->arena, &memory_heap, ARENA_MAX);
     buffer_init(&api->body, &memory_heap, API_BODY_MAX);
     api->beat = loop_every(api->loop, BEAT_EVERY_MS, streams_beat, api, err);
-    if (!api->beat || !polls_open(api, err)) {
+    if (!api->beat || !polls_open(api, err) || !replies_open(api, err)) {
         api_close(api);
         return false;
     }
@@ -503,6 +492,7 @@ void api_close(struct api *api)
         memory_give(&memory_heap, p, sizeof *p);
     }
     polls_close(api);
+    replies_close(api);
     loop_timer_free(api->beat);
     arena_release(&api->arena);
     buffer_release(&api->body);

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/map.h"
 #include "base/timers.h"
 #include "http/api.h"
 #include "wire/json_write.h"
@@ -49,6 +50,8 @@ struct route_stats {
 struct api_fields {
     char location[24];
     char etag[16];
+    char allow[48];
+    bool is_replayed, is_retryable;
 };
 
 /* An answer that waits until what it says is durable. */
@@ -76,6 +79,17 @@ struct polls {
     struct loop_timer *timer;
 };
 
+struct reply;
+
+/* Answers that are kept for requests with an Idempotency-Key. */
+struct replies {
+    struct reply *first, **last; /* by time */
+    struct reply **by_id;
+    uint32_t capacity, count;
+    struct map keys; /* to ids */
+    size_t bytes;
+};
+
 struct api {
     struct engine *engine;
     struct loop *loop;
@@ -84,6 +98,7 @@ struct api {
     struct buffer body; /* of the present call */
     struct pending *free_pending;
     struct polls polls;
+    struct replies replies;
     struct stream *streams;
     unsigned stream_count;
     struct loop_timer *beat;   /* comment lines for streams */
@@ -108,6 +123,9 @@ struct api_call {
     size_t param_count;
     struct json_writer w; /* over api->body, empty */
     struct err err;
+    uint64_t oldest;          /* of ERR_GONE: the oldest journal index still kept */
+    struct text key;          /* its Idempotency-Key, when the reply is to be kept */
+    uint64_t sum[2];          /* of the request with that key */
     struct rollout *conflict; /* the rollout that an error is about, or NULL */
     struct api_fields fields; /* of the answer */
     int64_t began_us;
@@ -125,9 +143,6 @@ void api_fail(struct api_call *call);
 void api_tag(struct api_call *call, uint32_t generation);
 /* False with call->err (ERR_PRECONDITION) when the client asked by If-Match for another one. */
 bool api_matches(struct api_call *call, uint32_t generation);
-
-/* Ends the call with an error that was not found while its handler ran. */
-void api_answer_error(struct api_call *call, enum err_code code, const char *sentence);
 
 /* The value of a query parameter; false when it was not given. */
 bool api_param(const struct api_call *call, const char *name, struct text *ret);
@@ -156,6 +171,14 @@ void polls_close(struct api *api); /* after polls_end() */
 bool polls_hold(struct api_call *call, uint32_t slot, int64_t wait_ms);
 /* Answers the one held for this instance, if any: it was removed, or another request came. */
 void polls_release(struct api *api, uint32_t slot);
+
+/* replies.c */
+bool replies_open(struct api *api, struct err *err);
+void replies_close(struct api *api);
+void replies_expire(struct api *api);
+bool replies_answer(struct api_call *call);
+uint64_t replies_keep(struct api_call *call, int status);
+void replies_forget(struct api *api, uint64_t round);
 
 /* metrics.c */
 void metrics_write(struct api *api, struct buffer *out);

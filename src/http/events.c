@@ -255,9 +255,11 @@ static bool read_start(struct api_call *call, uint64_t *ret)
         return true;
     if (!text_to_u64(after, INT64_MAX, &index))
         return err_set(&call->err, ERR_INVALID, "the index to resume after must be a number");
-    if (index + 1 < journal->oldest)
+    if (index + 1 < journal->oldest) {
+        call->oldest = journal->oldest;
         return err_set(&call->err, ERR_GONE, "the oldest index still kept is %llu",
                        (unsigned long long)journal->oldest);
+    }
     if (index > journal->durable)
         return err_set(&call->err, ERR_INVALID, "the newest index is %llu",
                        (unsigned long long)journal->durable);

@@ -112,7 +112,8 @@ static void answer(struct poll *poll)
                                   .server_time = fleet->now });
         api_reply(&call, 200, engine_round_of(api->engine, inst));
     } else {
-        api_answer_error(&call, ERR_NOT_FOUND, "this instance was removed");
+        err_set(&call.err, ERR_NOT_FOUND, "this instance was removed");
+        api_fail(&call);
     }
     mine = api->body;
     api->body = body;
