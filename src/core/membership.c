@@ -131,7 +131,13 @@ static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot)
                                            .slot = slot,
                                            .rollout = r->number,
                                            .was = inst->desired });
+    uint32_t generation = inst->generation;
     member_wish(fleet, slot, target);
+    if (a->attempt > 1 && inst->generation == generation) {
+        /* The same wish again is another order: an agent that gave up tries once more. */
+        inst->generation++;
+        fleet_wake(fleet, slot);
+    }
 }
 
 void member_note_report(struct fleet *fleet, const struct rollout *r, uint32_t slot)

@@ -158,15 +158,26 @@ static void beat(struct story *s, uint32_t slot, const struct heartbeat_command 
     must(s, done(s, heard));
 }
 
-void story_say(struct story *s, const char *name, const char *version, int status)
+static void say(struct story *s, const char *name, const char *version, int status,
+                bool is_outdated)
 {
-    struct heartbeat_command command = { .has_status = status != SAME };
+    struct heartbeat_command command = { .has_status = status != SAME, .is_outdated = is_outdated };
     if (status != SAME)
         command.status = (uint8_t)status;
     read_version(version, &command.code, &command.config);
     command.has_code = command.code.size > 0;
     command.has_config = command.config.size > 0;
     beat(s, slot_of(s, name), &command);
+}
+
+void story_say(struct story *s, const char *name, const char *version, int status)
+{
+    say(s, name, version, status, false);
+}
+
+void story_say_late(struct story *s, const char *name, const char *version, int status)
+{
+    say(s, name, version, status, true);
 }
 
 void story_say_labels(struct story *s, const char *name, const char *labels)

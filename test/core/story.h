@@ -62,6 +62,8 @@ uint32_t story_register(struct story *s, const char *name, const char *labels);
 enum err_code story_try_register(struct story *s, const char *name, const char *ip,
                                  const char *labels);
 void story_say(struct story *s, const char *name, const char *version, int status);
+/* The same by an agent that did not know its present wish when it reported. */
+void story_say_late(struct story *s, const char *name, const char *version, int status);
 void story_say_labels(struct story *s, const char *name, const char *labels);
 void story_delete(struct story *s, const char *name);
 /* web-01 to web-<count>, which run `version` and are HEALTHY. */

@@ -6,6 +6,22 @@
 
 /* ---- health and deadlines -------------------------------------------------------------------- */
 
+static void test_a_report_of_an_older_order_decides_nothing_in_flight(void **state)
+{
+    struct story *s = *state;
+    struct rollout_config config = story_config(1, 5);
+    struct rollout *r = story_one(s, &config);
+
+    story_say_late(s, "web-01", "1/a", INSTANCE_FAILED);
+
+    assert_tally(r, 0, 1, 0, 0);
+    assert_int_equal(story_instance(s, "web-01")->status, INSTANCE_FAILED); /* it is kept */
+    story_say_late(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    assert_tally(r, 0, 1, 0, 0);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    assert_int_equal(r->state, ROLLOUT_COMPLETED);
+}
+
 static void test_min_healthy_time_completes_by_timer(void **state)
 {
     struct story *s = *state;
@@ -328,6 +344,7 @@ static void test_skipping_offline_members_does_not_wait_for_ever_for_the_first_o
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORY(test_a_report_of_an_older_order_decides_nothing_in_flight),
         STORY(test_min_healthy_time_completes_by_timer),
         STORY(test_a_degraded_report_starts_min_healthy_time_anew),
         STORY(test_a_degraded_member_keeps_its_slot_until_its_health_deadline),

@@ -288,6 +288,7 @@ static void test_a_retry_gives_failed_members_another_attempt(void **state)
 
     assert_tally(r, 0, 2, 0, 0);
     assert_int_equal(story_instance(s, "web-01")->assignment.attempt, 2);
+    assert_int_equal(story_instance(s, "web-01")->generation, 2); /* another order, the same wish */
     assert_int_equal(story_instance(s, "web-01")->assignment.cause, CAUSE_NONE);
     assert_int_equal(story_instance(s, "web-01")->trail_count, 1);
     assert_int_equal(story_changes(s, CHANGE_ROLLOUT_RETRIED), 1);
