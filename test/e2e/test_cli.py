@@ -63,6 +63,7 @@ class Commands(kit.Case):
         if code is not None:
             self.assertEqual(code, done.returncode, done)
         self.assertNotIn("\x1b", done.stdout + done.stderr)
+        self.assertFalse(kit.is_sanitizer_report(done.stderr), done)
         return done
 
     def agents(self, count=6, **options):

@@ -42,6 +42,8 @@ class Demo(kit.Case):
                 self.assertRegex(said, rf"{second}: failed at its threshold")
                 self.assertRegex(said, rf"{back}: rollback completed")
                 self.assertNotIn("\x1b", said)
+                logs = [path.read_text() for path in pathlib.Path(self.folder).rglob("*.log")]
+                self.assertFalse(any(kit.is_sanitizer_report(text) for text in (said, *logs)), (said, logs))
                 self.assertEqual([], self.left_behind())
         self.assertTrue(pathlib.Path(self.folder, "dides-data", "dides.db").exists())
 
