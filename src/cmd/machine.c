@@ -2,12 +2,14 @@
  * machine.c - `dides machine`: the state machines of this binary, as they are compiled in. */
 #include "base/cleanup.h"
 #include "cmd/commands.h"
+#include "cmd/demo_story.h"
 #include "cmd/exit_code.h"
 #include "cmd/options.h"
 #include "cmd/terminal.h"
 #include "core/member.h"
 #include "core/rollout.h"
 #include "core/status.h"
+#include "sim/agent.h"
 
 #define PRINT_MAX ((size_t)4 << 20)
 
@@ -16,6 +18,9 @@ static const struct sm_machine *const machines[] = {
     &presence_machine,
     &member_machine,
     &rollout_machine,
+    &link_machine,
+    &work_machine,
+    &story_machine,
 };
 #define MACHINE_COUNT (sizeof machines / sizeof machines[0])
 
