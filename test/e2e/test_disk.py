@@ -201,7 +201,7 @@ class FailingDisk(kit.Case):
     def test_a_refusal_tells_only_of_what_is_durable(self):
         # The disk is slow, so that a second deploy arrives while the first is being made durable.
         self.server().terminate()
-        server = self.under_strace("delay_enter=1000000:when=4+")
+        server = self.under_strace("delay_enter=300000:when=1+")
         server.start()
         self.expect(server.ask(*REGISTRATION), 201)
         refused = threading.Event()
