@@ -23,8 +23,7 @@
 #define PAGE        100u
 #define NEVER       1000000u /* a threshold that is never reached */
 
-/* ---- what is asked of both fleets
- * -------------------------------------------------------------------- */
+/* ---- what is asked of both fleets ----------------------------------------------------------- */
 
 /* What the hardware makes of size alone: one record at a random place. */
 static void read_records(struct world *world, unsigned count)
@@ -151,8 +150,7 @@ static void compare(struct world *small, struct world *large, const struct quest
     printf("%-42s %10.2f us %10.2f us %8.2f\n", q->name, a / 1000, b / 1000, b / a);
 }
 
-/* ---- what happens once to a whole fleet
- * ---------------------------------------------------------------- */
+/* ---- what happens once to a whole fleet ----------------------------------------------------- */
 
 static double reference_ms; /* of sorting as many names */
 
@@ -253,8 +251,7 @@ static void once(struct world *large)
     time_check(large);
 }
 
-/* ---- restart
- * -------------------------------------------------------------------------------------------- */
+/* ---- restart -------------------------------------------------------------------------------- */
 
 static struct store_port open_store(const char *directory)
 {
@@ -359,8 +356,7 @@ static void restart(uint32_t count)
     remove_folder(directory);
 }
 
-/* ---- all of it
- * -------------------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 static void fill(struct world *world, uint32_t count)
 {

@@ -21,8 +21,7 @@ static _Noreturn void die(const char *what, const struct err *err)
     exit(1);
 }
 
-/* ---- a store that keeps nothing
- * -------------------------------------------------------------------- */
+/* ---- a store that keeps nothing ------------------------------------------------------------- */
 
 static bool scan_nothing(struct store *self, struct text first, struct text end, size_t limit,
                          store_visit_fn *visit, void *ctx, struct err *err)
@@ -71,8 +70,7 @@ struct store_port world_no_store(void)
                                 .close = nothing_to_close };
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static int64_t now_ms(void *self)
 {
@@ -154,8 +152,7 @@ void world_close(struct world *world)
     buffer_release(&world->reply);
 }
 
-/* ---- parts of requests
- * ------------------------------------------------------------------------------- */
+/* ---- parts of requests ---------------------------------------------------------------------- */
 
 uint32_t world_next(struct world *world)
 {
@@ -202,8 +199,7 @@ static struct json_writer begin_reply(struct world *world)
     return w;
 }
 
-/* ---- the fleet comes up
- * -------------------------------------------------------------------------------- */
+/* ---- the fleet comes up --------------------------------------------------------------------- */
 
 static struct text env_of(uint32_t number)
 {
@@ -248,8 +244,7 @@ void world_fill(struct world *world)
     world_commit(world);
 }
 
-/* ---- heartbeats
- * ------------------------------------------------------------------------------------------ */
+/* ---- heartbeats ----------------------------------------------------------------------------- */
 
 void world_say(struct world *world, uint32_t version, const char *status)
 {
@@ -292,8 +287,7 @@ void world_heartbeat(struct world *world, uint32_t number)
     world_heartbeat_slot(world, find(world, number));
 }
 
-/* ---- other requests
- * -------------------------------------------------------------------------------------- */
+/* ---- other requests ------------------------------------------------------------------------- */
 
 struct rollout *world_live(const struct world *world)
 {
@@ -373,8 +367,7 @@ void world_deploy(struct world *world, unsigned batch, unsigned threshold)
     world_commit(world);
 }
 
-/* ---- agents
- * --------------------------------------------------------------------------------------------- */
+/* ---- agents --------------------------------------------------------------------------------- */
 
 uint32_t world_answer(struct world *world, uint32_t count)
 {

@@ -44,8 +44,7 @@ uint32_t world_next(struct world *world);
 /* The open round is committed. */
 void world_commit(struct world *world);
 
-/* ---- requests: each leaves its answer in world->reply
- * ---------------------------------------------- */
+/* ---- requests: each leaves its answer in world->reply --------------------------------------- */
 
 /* Sets world->body to a report of a version. */
 void world_say(struct world *world, uint32_t version, const char *status);
@@ -62,8 +61,7 @@ void world_metrics(struct world *world);
  * `threshold`. The answer may be sent when it returns: the start has been committed. */
 void world_deploy(struct world *world, unsigned batch, unsigned threshold);
 
-/* ---- agents
- * ----------------------------------------------------------------------------------------- */
+/* ---- agents --------------------------------------------------------------------------------- */
 
 /* The live rollout, or NULL. */
 struct rollout *world_live(const struct world *world);

@@ -52,8 +52,7 @@ __attribute__((format(printf, 2, 3))) static void give_up(struct demo *demo, con
     loop_stop(demo->loop);
 }
 
-/* ---- the fleet
- * ----------------------------------------------------------------------------------- */
+/* ---- the fleet ------------------------------------------------------------------------------ */
 
 /* The same file could be given to `dides sim`. Latencies are those of a story, not of life. */
 static bool make_plan(struct plan *plan, uint64_t instances, struct err *err)
@@ -122,8 +121,7 @@ static void start_all(struct demo *demo)
     story_start(&demo->story, &options);
 }
 
-/* ---- the server
- * ---------------------------------------------------------------------------------- */
+/* ---- the server ----------------------------------------------------------------------------- */
 
 static void on_ready(void *ctx, const struct call_result *result)
 {
@@ -171,8 +169,7 @@ static void on_server_ended(struct demo *demo)
     demo_say(demo, PANEL_BAD, said);
 }
 
-/* ---- after the story
- * ----------------------------------------------------------------------------- */
+/* ---- after the story ------------------------------------------------------------------------ */
 
 static void tell_rollout(struct demo *demo, const struct sighting *r)
 {
@@ -237,8 +234,7 @@ static void on_signal(void *ctx, int number)
     loop_stop(demo->loop);
 }
 
-/* ---- beginning and end
- * --------------------------------------------------------------------------- */
+/* ---- beginning and end ---------------------------------------------------------------------- */
 
 static bool open_clients(struct demo *demo, struct err *err)
 {
@@ -327,8 +323,7 @@ static int run_demo(const struct command *command, int argc, char **argv)
     return code;
 }
 
-/* ---- the row
- * ------------------------------------------------------------------------------------- */
+/* ---- the row -------------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct option_row rows[] = {

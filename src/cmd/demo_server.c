@@ -26,8 +26,7 @@ static const char *const settings[] = {
 };
 #define SETTING_COUNT (sizeof settings / sizeof settings[0])
 
-/* ---- what is in the way
- * -------------------------------------------------------------------------- */
+/* ---- what is in the way --------------------------------------------------------------------- */
 
 static void close_fd(int *fd)
 {
@@ -78,8 +77,7 @@ static bool make_folder(const char *path, struct err *err)
     return true;
 }
 
-/* ---- the child
- * ----------------------------------------------------------------------------------- */
+/* ---- the child ------------------------------------------------------------------------------ */
 
 #define ARGUMENTS_MAX 32
 
@@ -174,8 +172,7 @@ void demo_server_stop(struct demo_server *server)
     server->pid = 0;
 }
 
-/* ---- what it said
- * -------------------------------------------------------------------------------- */
+/* ---- what it said --------------------------------------------------------------------------- */
 
 void demo_server_explain(const struct demo_server *server, char space[static 64])
 {

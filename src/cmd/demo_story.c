@@ -20,8 +20,7 @@
          */
 #define LOOKS_MIN 2
 
-/* ---- table
- * --------------------------------------------------------------------------------------- */
+/* ---- table ---------------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define DO(effect) SM_DO(story, effect)
@@ -58,8 +57,7 @@ const struct sm_machine story_machine = {
     .final = SM_SET(STORY_TOLD) | SM_SET(STORY_SPOILT),
 };
 
-/* ---- small things
- * -------------------------------------------------------------------------------- */
+/* ---- small things --------------------------------------------------------------------------- */
 
 static int64_t now_of(const struct story *s)
 {
@@ -113,8 +111,7 @@ __attribute__((format(printf, 2, 3))) static void spoil(struct story *s, const c
     move(s, STORY_WRONG);
 }
 
-/* ---- questions
- * ----------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------ */
 
 struct question {
     const char *method, *path;
@@ -171,8 +168,7 @@ static bool take_answer(struct story *s, const struct call_result *result, const
     return false;
 }
 
-/* ---- tidying
- * ------------------------------------------------------------------------------------- */
+/* ---- tidying -------------------------------------------------------------------------------- */
 
 /* The number of an instance of the demo; 0: it is none. */
 static uint32_t number_of(struct text name)
@@ -303,8 +299,7 @@ static void step_tidying(struct story *s)
     move(s, STORY_READY);
 }
 
-/* ---- rollouts
- * ------------------------------------------------------------------------------------ */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 static void on_deployed(void *ctx, const struct call_result *result)
 {
@@ -484,8 +479,7 @@ static void take_effects(struct story *s, uint32_t effects)
         break_next_version(s);
 }
 
-/* ---- from outside
- * -------------------------------------------------------------------------------- */
+/* ---- from outside --------------------------------------------------------------------------- */
 
 void story_start(struct story *story, const struct story_options *options)
 {

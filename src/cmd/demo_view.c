@@ -130,8 +130,7 @@ void demo_draw(struct demo *demo)
     panel_show(&demo->panel);
 }
 
-/* ---- what next
- * ----------------------------------------------------------------------------------- */
+/* ---- what next ------------------------------------------------------------------------------ */
 
 __attribute__((format(printf, 2, 3))) static void say(struct demo *demo, const char *format, ...)
 {

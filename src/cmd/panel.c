@@ -57,8 +57,7 @@ bool panel_is_live(const struct panel *panel)
     return panel->terminal.is_live;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static void flush(struct panel *panel)
 {
@@ -123,8 +122,7 @@ void panel_say(struct panel *panel, int64_t now_ms, enum panel_style style, cons
     flush(panel);
 }
 
-/* ---- building
- * ------------------------------------------------------------------------------------ */
+/* ---- building ------------------------------------------------------------------------------- */
 
 static unsigned columns_left(const struct panel *panel)
 {
@@ -212,8 +210,7 @@ void panel_show(struct panel *panel)
     flush(panel);
 }
 
-/* ---- bars
- * ---------------------------------------------------------------------------------------- */
+/* ---- bars ----------------------------------------------------------------------------------- */
 
 static uint64_t sum_of(const struct panel_part *parts, size_t count)
 {

@@ -21,8 +21,7 @@
 
 extern char **environ;
 
-/* ---- settings ----------------------------------------------------------------------------------
- */
+/* ---- settings ------------------------------------------------------------------------------- */
 
 struct server_options {
     const char *listen, *data, *store, *config;
@@ -63,8 +62,7 @@ static int print_settings(const struct settings *settings)
     return terminal_write(stdout, &out) ? EXIT_DONE : EXIT_OTHER;
 }
 
-/* ---- the process -------------------------------------------------------------------------------
- */
+/* ---- the process ---------------------------------------------------------------------------- */
 
 /* A database opened as descriptor 2 would receive error messages (doc/reliability.md, R3). */
 static bool open_standard_streams(struct err *err)
@@ -91,8 +89,7 @@ static bool prepare_process(struct err *err)
     return true;
 }
 
-/* ---- serving -----------------------------------------------------------------------------------
- */
+/* ---- serving -------------------------------------------------------------------------------- */
 
 struct server {
     struct loop *loop;
@@ -204,8 +201,7 @@ static int serve(const struct settings *settings)
     return EXIT_DONE;
 }
 
-/* ---- commands ----------------------------------------------------------------------------------
- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 static int run(const struct command *command, int argc, char **argv)
 {

@@ -27,8 +27,7 @@ struct serving {
     char address[64];
 };
 
-/* ---- what the loop calls -----------------------------------------------------------------------
- */
+/* ---- what the loop calls -------------------------------------------------------------------- */
 
 static void on_bell(void *ctx)
 {
@@ -61,8 +60,7 @@ static void on_fatal(void *ctx, const struct err *why)
     s->options.fatal(s->options.ctx, why);
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static bool open_store(const struct settings *settings, struct store_port *ret, struct err *err)
 {
@@ -202,8 +200,7 @@ struct engine *serving_engine(struct serving *s)
     return s->engine;
 }
 
-/* ---- closing -----------------------------------------------------------------------------------
- */
+/* ---- closing -------------------------------------------------------------------------------- */
 
 void serving_stop(struct serving *s, int64_t grace_ms, loop_fn *stopped, void *ctx)
 {

@@ -22,7 +22,7 @@
 #define DOCUMENT_MAX  ((size_t)2 * YAML_SIZE_MAX)
 #define PAIR_JSON_MAX ((size_t)32 * 1024) /* every byte of key and value may need six */
 
-/* ---- the table ------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------ */
 
 static const struct sm_words store_words = { (const struct sm_word[]){
                                                  { "sqlite", "one file in the folder `data`" },
@@ -98,7 +98,7 @@ void setting_variable(enum setting row, struct buffer *out)
         buffer_add_byte(out, *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c);
 }
 
-/* ---- one document ---------------------------------------------------------------------------- */
+/* ---- one document --------------------------------------------------------------------------- */
 
 static bool check_addresses(const struct setting_values *v, struct err *err)
 {
@@ -143,7 +143,7 @@ static bool blame(struct err *err, const char *where, bool shows_key, const stru
                       is_predicate && (has_pointer || !shows_key) ? " " : ": ", why->text);
 }
 
-/* ---- single values --------------------------------------------------------------------------- */
+/* ---- single values -------------------------------------------------------------------------- */
 
 static bool is_number(struct text t)
 {
@@ -216,7 +216,7 @@ bool settings_read_flag(struct settings *s, const char *key, const char *value, 
     return blame(err, where, false, &why);
 }
 
-/* ---- environment ----------------------------------------------------------------------------- */
+/* ---- environment ---------------------------------------------------------------------------- */
 
 #define VARIABLE_MAX 64 /* longer than any key */
 
@@ -296,7 +296,7 @@ bool settings_read_environment(struct settings *s, char *const *environment, str
     return true;
 }
 
-/* ---- file ------------------------------------------------------------------------------------ */
+/* ---- file ----------------------------------------------------------------------------------- */
 
 /* Any kind of file, also a pipe: its size is known when it ends. 0, or errno. */
 static int slurp(int fd, struct buffer *out)
@@ -360,7 +360,7 @@ bool settings_read_file(struct settings *s, const char *path, struct err *err)
     return true;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 bool settings_init(struct settings *s, struct err *err)
 {

@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-/* ---- values ---------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 /* Of one well-formed UTF-8 character. */
 static uint32_t code_point(struct text character)
@@ -80,7 +80,7 @@ static void write_allowed(enum setting row, struct buffer *out)
         json_field_expect(&settings_table.fields[row], out);
 }
 
-/* ---- documents ------------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------ */
 
 void settings_print(const struct settings *s, struct buffer *out)
 {

@@ -39,8 +39,7 @@ struct sim_run {
     char last_trouble[ERR_TEXT_SIZE];
 };
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static bool read_file(const char *path, struct buffer *out, struct err *err)
 {
@@ -71,8 +70,7 @@ static bool read_plan(const char *path, struct plan *ret, struct err *err)
     return false;
 }
 
-/* ---- telling
- * ------------------------------------------------------------------------------------- */
+/* ---- telling -------------------------------------------------------------------------------- */
 
 static int64_t now_of(const struct sim_run *run)
 {
@@ -120,8 +118,7 @@ static void tell_trouble(struct sim_run *run)
     remark("sim: %s", trouble);
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 /* The script is done, everybody is there, and no rollout is live in a look taken after that. */
 static bool is_story_over(const struct sim_run *run)
@@ -157,8 +154,7 @@ static void on_signal(void *ctx, int number)
     loop_stop(run->loop);
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 static bool open_client(struct sim_run *run, struct text server, struct err *err)
 {
@@ -290,8 +286,7 @@ static int run_sim(const struct command *command, int argc, char **argv)
     return code;
 }
 
-/* ---- the row
- * ------------------------------------------------------------------------------------- */
+/* ---- the row -------------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct option_row rows[] = {

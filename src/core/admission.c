@@ -10,7 +10,7 @@
 
 #include <assert.h>
 
-/* ---- drafts -------------------------------------------------------------------------------------- */
+/* ---- drafts --------------------------------------------------------------------------------- */
 
 static bool copy_texts(struct fleet *fleet, struct rollout *r, const struct selector *selector,
                        struct text reason, struct err *err)
@@ -97,7 +97,7 @@ void admission_start(struct fleet *fleet, struct rollout *r)
     progress_evaluate(fleet, r, NULL);
 }
 
-/* ---- deploy ---------------------------------------------------------------------------------------- */
+/* ---- deploy --------------------------------------------------------------------------------- */
 
 /* What starting would do, counted before anything is done. */
 struct prospect {
@@ -113,8 +113,8 @@ static struct prospect look(const struct fleet *fleet, const struct rollout *r)
         const struct instance *inst = fleet_at(fleet, live->entering[i]);
         bool is_current = version_is_at(inst->current, r->target);
         p.needing += is_current ? 0 : 1;
-        p.touches += instance_needs_update(inst) ||
-                     (is_current && !version_is_at(inst->desired, r->target));
+        p.touches +=
+            instance_needs_update(inst) || (is_current && !version_is_at(inst->desired, r->target));
     }
     return p;
 }
@@ -147,14 +147,13 @@ static bool take_target(struct fleet *fleet, const struct deploy_command *comman
 }
 
 /* The draft of `command` in *ret with the fleet looked at, and room for all that starting does. */
-static bool prepare(struct fleet *fleet, const struct deploy_command *command,
-                    struct rollout **ret, struct prospect *ret_prospect,
-                    struct rollout **ret_other, struct err *err)
+static bool prepare(struct fleet *fleet, const struct deploy_command *command, struct rollout **ret,
+                    struct prospect *ret_prospect, struct rollout **ret_other, struct err *err)
 {
     if (!admission_is_free(fleet, &command->selector, NULL, ret_other, err))
         return false;
-    struct rollout *r = admission_draft(fleet, &command->selector, &command->rollout,
-                                        command->reason, err);
+    struct rollout *r =
+        admission_draft(fleet, &command->selector, &command->rollout, command->reason, err);
     if (!r)
         return false;
     if (!take_target(fleet, command, &r->target, err) || !entering_choose(fleet, r, err)) {
@@ -195,7 +194,7 @@ struct rollout *fleet_deploy(struct fleet *fleet, const struct deploy_command *c
     return start(fleet, r);
 }
 
-/* ---- again ------------------------------------------------------------------------------------------- */
+/* ---- again ---------------------------------------------------------------------------------- */
 
 struct deploy_command admission_again(const struct fleet *fleet, const struct rollout *r)
 {

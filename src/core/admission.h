@@ -15,8 +15,8 @@ bool admission_is_free(const struct fleet *fleet, const struct selector *selecto
                        const struct rollout *but, struct rollout **ret_other, struct err *err);
 /* Puts the draft into the fleet and tells the journal; members join after that. */
 void admission_enter(struct fleet *fleet, struct rollout *r);
-/* After its members have joined: COMPLETED at once when nobody needs it, else RUNNING. The caller has
- * reserved for the first picks. */
+/* After its members have joined: COMPLETED at once when nobody needs it, else RUNNING. The caller
+ * has reserved for the first picks. */
 void admission_start(struct fleet *fleet, struct rollout *r);
 
 /* The command that made `r`, to make it again; texts are borrowed from the fleet. */

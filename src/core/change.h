@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * change.h - journal entries as data. Every change of state is exactly one; log, stream and audit are
- * the same record. The engine renders and stores them. Source: spec of rollouts, 9.5. */
+ * change.h - journal entries as data. Every change of state is exactly one; log, stream and audit
+ * are the same record. The engine renders and stores them. Source: spec of rollouts, 9.5. */
 #ifndef DIDES_CORE_CHANGE_H
 #define DIDES_CORE_CHANGE_H
 
@@ -39,15 +39,15 @@ enum change_type {
 /* Valid until the next fleet_begin(): new values are read from the records themselves. */
 struct change {
     uint8_t type;
-    uint8_t was_status;    /* enum instance_state, of CHANGE_UPDATED */
-    uint8_t was_state;     /* enum rollout_state, of rollout.* */
-    uint8_t cause;         /* enum member_cause, of CHANGE_FAILED */
-    uint32_t slot;         /* instance, or FLEET_NONE */
-    uint32_t rollout;      /* number, or 0 */
-    struct version was;    /* current state before, of CHANGE_UPDATED; wish before, of CHANGE_PICKED */
-    uint32_t was_labels;   /* label set before, of CHANGE_UPDATED */
-    struct text reason;    /* what the operator said, or empty; borrowed */
-    uint64_t index;        /* given by fleet_publish() */
+    uint8_t was_status; /* enum instance_state, of CHANGE_UPDATED */
+    uint8_t was_state;  /* enum rollout_state, of rollout.* */
+    uint8_t cause;      /* enum member_cause, of CHANGE_FAILED */
+    uint32_t slot;      /* instance, or FLEET_NONE */
+    uint32_t rollout;   /* number, or 0 */
+    struct version was; /* current state before, of CHANGE_UPDATED; wish before, of CHANGE_PICKED */
+    uint32_t was_labels; /* label set before, of CHANGE_UPDATED */
+    struct text reason;  /* what the operator said, or empty; borrowed */
+    uint64_t index;      /* given by fleet_publish() */
 };
 
 const char *change_word(enum change_type type);

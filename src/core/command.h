@@ -2,15 +2,15 @@
  * command.h - what can be asked of the fleet: one struct and one function per command, already
  * checked in form (types, ranges, sizes) by whoever decoded it.
  *
- * Every function follows one rule: on failure *err says why, and nothing has changed; on success the
- * changes stand in fleet.changes and the records in the round's log. Call fleet_begin() before each.
- * Texts are borrowed for the time of the call. Source: spec of rollouts, sections 3 to 6. */
+ * Every function follows one rule: on failure *err says why, and nothing has changed; on success
+ * the changes stand in fleet.changes and the records in the round's log. Call fleet_begin() before
+ * each. Texts are borrowed for the time of the call. Source: spec of rollouts, sections 3 to 6. */
 #ifndef DIDES_CORE_COMMAND_H
 #define DIDES_CORE_COMMAND_H
 
 #include "core/fleet.h"
 
-/* ---- inventory (section 3) ----------------------------------------------------------------------- */
+/* ---- inventory (section 3) ------------------------------------------------------------------ */
 
 struct register_command {
     struct text name, ip; /* one of them may be empty: N1 */
@@ -32,13 +32,13 @@ struct heartbeat_command {
     struct text message;
     const struct label_change *labels;
     size_t label_count;
-    int64_t sent_at; /* by the agent's clock; only measures its skew */
+    int64_t sent_at;  /* by the agent's clock; only measures its skew */
     bool is_outdated; /* the agent did not know the present wish when it reported: what it says is
                          kept, but neither completes nor fails who is in flight (R16) */
 };
 struct heartbeat_result {
-    bool is_changed;              /* something durable changed: the reply waits for its commit */
-    bool labels_were_ignored;     /* setting agent_labels: ignore */
+    bool is_changed;          /* something durable changed: the reply waits for its commit */
+    bool labels_were_ignored; /* setting agent_labels: ignore */
 };
 bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_command *command,
                      struct heartbeat_result *ret, struct err *err);
@@ -48,21 +48,21 @@ bool fleet_delete(struct fleet *fleet, uint32_t slot, struct err *err);
 /* The interval to give to `inst` now, in ms; also remembers it (G1). */
 uint32_t fleet_give_interval(struct fleet *fleet, struct instance *inst);
 
-/* ---- rollouts (sections 4 to 6) -------------------------------------------------------------------- */
+/* ---- rollouts (sections 4 to 6) ------------------------------------------------------------- */
 
 struct deploy_command {
-    struct text code, config;     /* empty = left out; not both */
+    struct text code, config; /* empty = left out; not both */
     struct selector selector;
     struct rollout_config rollout;
     struct text reason;
 };
-/* D3 to D6: ERR_IN_PROGRESS or ERR_OVERLAPPING (*ret_other is the live one), ERR_NO_MATCH, ERR_FULL,
- * ERR_MEMORY. `ret_other` may be NULL. */
+/* D3 to D6: ERR_IN_PROGRESS or ERR_OVERLAPPING (*ret_other is the live one), ERR_NO_MATCH,
+ * ERR_FULL, ERR_MEMORY. `ret_other` may be NULL. */
 struct rollout *fleet_deploy(struct fleet *fleet, const struct deploy_command *command,
                              struct rollout **ret_other, struct err *err);
 
 struct rollback_command {
-    uint32_t number;                     /* the rollout to undo, or 0: found by RB2 */
+    uint32_t number; /* the rollout to undo, or 0: found by RB2 */
     bool has_selector;
     struct selector selector;
     const struct rollout_config *config; /* NULL: that of the source */
@@ -91,7 +91,7 @@ enum verb {
 };
 
 struct verb_command {
-    enum verb verb; /* not VERB_ROLLBACK: that is fleet_rollback() */
+    enum verb verb;        /* not VERB_ROLLBACK: that is fleet_rollback() */
     bool finish_in_flight; /* of abort */
     struct text reason;
 };
@@ -107,7 +107,7 @@ const char *verb_meaning(enum verb verb);
 /* One evaluation now, whatever the setting reconcile (6.2). */
 bool fleet_progress(struct fleet *fleet, struct rollout *r, struct err *err);
 
-/* ---- time --------------------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 /* Fires what is due: at most LIMIT_TIMERS_PER_ROUND instances, in due order, and evaluates the live
  * rollouts. Returns true when more is due at once. ERR_MEMORY: try again later. */

@@ -32,7 +32,7 @@ const struct fleet_settings fleet_settings_default = {
     .rollouts_kept_ms = 90ll * 24 * 3600 * 1000,
 };
 
-/* ---- orders ------------------------------------------------------------------------------------ */
+/* ---- orders --------------------------------------------------------------------------------- */
 
 static int compare_keys(const void *ctx, uint32_t a, uint32_t b)
 {
@@ -59,7 +59,7 @@ static uint64_t key_hash(const struct fleet *fleet, struct text key)
     return text_hash(key, fleet->texts.seed);
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 bool fleet_init(struct fleet *fleet, const struct memory *memory,
                 const struct fleet_settings *settings, uint64_t hash_seed, struct err *err)
@@ -210,7 +210,7 @@ void fleet_release(struct fleet *fleet)
     *fleet = (struct fleet){ .memory = memory };
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 struct text instance_name(const struct instance *inst)
 {
@@ -319,7 +319,7 @@ bool instance_needs_update(const struct instance *inst)
     return !version_is_at(inst->current, inst->desired);
 }
 
-/* ---- room -------------------------------------------------------------------------------------- */
+/* ---- room ----------------------------------------------------------------------------------- */
 
 /* Grows an array to at least `wanted` items; doubling keeps the cost of many calls linear. */
 static bool grow(const struct memory *memory, void **items, uint32_t *capacity, size_t wanted,
@@ -351,7 +351,7 @@ static void compact(void *items, uint32_t *first, uint32_t *count, size_t item_s
 }
 
 #define ROLLOUTS_PER_COMMAND 8u /* the most records of rollouts that one command may touch */
-#define CHANGES_PER_TOUCH 4u    /* the most journal entries that one touch may cause */
+#define CHANGES_PER_TOUCH    4u /* the most journal entries that one touch may cause */
 
 static bool has_room(struct fleet *fleet, size_t touches)
 {
@@ -380,7 +380,7 @@ bool fleet_reserve(struct fleet *fleet, size_t touches, struct err *err)
     return true;
 }
 
-/* ---- touching ---------------------------------------------------------------------------------- */
+/* ---- touching ------------------------------------------------------------------------------- */
 
 struct instance *fleet_touch(struct fleet *fleet, uint32_t slot)
 {
@@ -409,7 +409,7 @@ void fleet_touch_rollout(struct fleet *fleet, struct rollout *r)
     r->touched_round = fleet->round;
 }
 
-/* ---- instances --------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 /* One more chunk of slots, with room for them in everything that is indexed by slot. */
 static bool add_chunk(struct fleet *fleet)
@@ -536,7 +536,7 @@ void fleet_set_labels(struct fleet *fleet, struct instance *inst, uint32_t label
     inst->labels = labels;
 }
 
-/* ---- rollouts ---------------------------------------------------------------------------------- */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 #define ROLLOUT_ARENA_MAX (2u * 1024 * 1024)
 
@@ -627,7 +627,7 @@ bool fleet_make_live(struct fleet *fleet, struct rollout *r, struct err *err)
     return true;
 }
 
-/* ---- commands and rounds ------------------------------------------------------------------------ */
+/* ---- commands and rounds -------------------------------------------------------------------- */
 
 void fleet_publish(struct fleet *fleet, const struct change *change)
 {
@@ -682,7 +682,8 @@ void fleet_each_dirty(const struct fleet *fleet,
 {
     for (uint32_t i = first_dirty_instance(fleet); i < fleet->undo_count; i++) {
         uint32_t slot = fleet->undo[i].slot;
-        visit(ctx, &(struct fleet_dirty){ .slot = slot, .is_delete = fleet_at(fleet, slot)->is_gone });
+        visit(ctx,
+              &(struct fleet_dirty){ .slot = slot, .is_delete = fleet_at(fleet, slot)->is_gone });
     }
     for (uint32_t i = first_dirty_rollout(fleet); i < fleet->undo_rollout_count; i++) {
         const struct undo_rollout *entry = &fleet->undo_rollouts[i];

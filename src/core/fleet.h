@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * fleet.h - the whole state of the rollout domain: instances, rollouts, and what is derived of them.
+ * fleet.h - the whole state of the rollout domain: instances, rollouts, and what is derived of
+ * them.
  *
  * One fleet is changed by one thread, one command at a time, each completely (K3). A command first
  * checks and reserves everything it may need; after that nothing can fail. Every record is logged
@@ -25,10 +26,11 @@
 /* Settings that the core obeys. Times in ms. Ranges: cmd/settings.c. */
 struct fleet_settings {
     int64_t heartbeat_timeout_ms;
-    int64_t heartbeat_min_ms, heartbeat_max_ms; /* bounds of the interval given to an idle instance */
-    int64_t active_interval_ms;                 /* the interval of members in flight */
-    uint32_t target_rate;                       /* heartbeats per second wanted at most */
-    uint32_t max_concurrent;                    /* live rollouts, at most LIMIT_LIVE_ROLLOUTS */
+    int64_t heartbeat_min_ms,
+        heartbeat_max_ms;       /* bounds of the interval given to an idle instance */
+    int64_t active_interval_ms; /* the interval of members in flight */
+    uint32_t target_rate;       /* heartbeats per second wanted at most */
+    uint32_t max_concurrent;    /* live rollouts, at most LIMIT_LIVE_ROLLOUTS */
     uint32_t max_instances;
     uint32_t rollouts_kept;
     int64_t rollouts_kept_ms;
@@ -112,7 +114,7 @@ struct instance {
     uint8_t status;         /* enum instance_state */
     uint8_t presence;       /* enum presence_state */
     uint8_t trail_count;
-    bool is_gone;           /* deleted; the slot is freed when that is durable */
+    bool is_gone; /* deleted; the slot is freed when that is durable */
     struct placement placed;
 };
 
@@ -171,31 +173,31 @@ struct fleet {
     uint32_t undo_rollout_first, undo_rollout_count, undo_rollout_capacity;
     struct round_mark marks[FLEET_ROUNDS_MAX]; /* [0] = the newest settled one */
     uint32_t mark_count;
-    uint64_t round;          /* being filled; starts at 1 */
-    struct change *changes;  /* of the present command */
+    uint64_t round;         /* being filled; starts at 1 */
+    struct change *changes; /* of the present command */
     uint32_t change_count, change_capacity;
-    uint64_t next_index;     /* of the next journal entry; starts at 1 */
+    uint64_t next_index; /* of the next journal entry; starts at 1 */
 
-    uint32_t *woken;         /* slots whose wish changed in the present command */
+    uint32_t *woken; /* slots whose wish changed in the present command */
     uint32_t woken_count, woken_capacity;
 
-    int64_t now;             /* of the present command */
-    int64_t started_at;      /* nobody goes offline for one timeout from here */
-    int64_t pruned_at;       /* when old records were last looked for */
-    struct text actor;       /* of the present command; borrowed for its time */
-    bool is_frozen;          /* the store takes no writes: fleet_reserve() fails with ERR_STORE */
+    int64_t now;        /* of the present command */
+    int64_t started_at; /* nobody goes offline for one timeout from here */
+    int64_t pruned_at;  /* when old records were last looked for */
+    struct text actor;  /* of the present command; borrowed for its time */
+    bool is_frozen;     /* the store takes no writes: fleet_reserve() fails with ERR_STORE */
 };
 
 #define FLEET_CHUNK 1024u
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 /* The fleet must stay where it is: its orders point back to it. */
 bool fleet_init(struct fleet *fleet, const struct memory *memory,
                 const struct fleet_settings *settings, uint64_t hash_seed, struct err *err);
 void fleet_release(struct fleet *fleet);
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static inline struct instance *fleet_at(const struct fleet *fleet, uint32_t slot)
 {
@@ -241,7 +243,7 @@ static inline struct text fleet_text(const struct fleet *fleet, uint32_t id)
     return intern_text(&fleet->texts, id);
 }
 
-/* ---- writing: used by the other files of the core ------------------------------------------------ */
+/* ---- writing: used by the other files of the core ------------------------------------------- */
 
 /* Room for `touches` first changes of records and their journal entries, so that the calls below
  * cannot fail. ERR_MEMORY or, while frozen, ERR_STORE: nothing changed. */
@@ -263,7 +265,7 @@ bool fleet_set_ip(struct fleet *fleet, struct instance *inst, struct text ip, st
 /* Counted replacement of an interned text; takes over the caller's use of `id`. */
 void fleet_set_text(struct fleet *fleet, uint32_t *place, uint32_t id);
 void fleet_set_version(struct fleet *fleet, struct version *place, struct version v); /* shares v */
-void fleet_set_labels(struct fleet *fleet, struct instance *inst, uint32_t labels);   /* takes over */
+void fleet_set_labels(struct fleet *fleet, struct instance *inst, uint32_t labels); /* takes over */
 
 /* A record outside the fleet, zeroed but for its arena, with room for it to be added. NULL: no
  * memory (ERR_MEMORY). It is either added or dropped. */
@@ -283,7 +285,7 @@ void fleet_publish(struct fleet *fleet, const struct change *change);
 /* Notes that the agent of `slot` should learn of its wish now. */
 void fleet_wake(struct fleet *fleet, uint32_t slot);
 
-/* ---- commands and rounds: used by the engine ------------------------------------------------------ */
+/* ---- commands and rounds: used by the engine ------------------------------------------------ */
 
 /* Before each command: the time (ms, never falling) and who acts. Clears the lists of the last. */
 void fleet_begin(struct fleet *fleet, int64_t now, struct text actor);
@@ -300,7 +302,8 @@ bool fleet_is_dirty(const struct fleet *fleet);
 void fleet_each_dirty(const struct fleet *fleet,
                       void (*visit)(void *ctx, const struct fleet_dirty *dirty), void *ctx);
 
-/* Closes the round; what comes next belongs to the following one. Returns the closed one's number. */
+/* Closes the round; what comes next belongs to the following one. Returns the closed one's number.
+ */
 uint64_t fleet_end_round(struct fleet *fleet);
 /* `round` and all before it are durable: their log is dropped. */
 void fleet_settle(struct fleet *fleet, uint64_t round);
@@ -308,7 +311,7 @@ void fleet_settle(struct fleet *fleet, uint64_t round);
  * Numbers already given to rollouts and journal entries are given again. */
 void fleet_undo(struct fleet *fleet);
 
-/* ---- loading: used by the engine at start ---------------------------------------------------------- */
+/* ---- loading: used by the engine at start --------------------------------------------------- */
 
 /* Adds a record of fleet_new_rollout() with the number that stands in it. */
 void fleet_adopt_rollout(struct fleet *fleet, struct rollout *r);

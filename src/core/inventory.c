@@ -8,7 +8,7 @@
 #include "core/place.h"
 #include "core/progress.h"
 
-/* ---- steps of the two small machines ---------------------------------------------------------------- */
+/* ---- steps of the two small machines -------------------------------------------------------- */
 
 /* A report's number is its status, so the first events follow the states one by one. */
 _Static_assert(INSTANCE_SAYS_UNKNOWN == 0 && (int)INSTANCE_RESET == (int)instance_state_count,
@@ -50,8 +50,8 @@ static void presence_step(struct fleet *fleet, uint32_t slot, enum presence_even
     fleet_touch(fleet, slot);
     inst->presence = row->to;
     bool is_online = row->then & SM_DO(presence, PRESENCE_TELL_ONLINE);
-    fleet_publish(fleet, &(struct change){
-                             .type = is_online ? CHANGE_ONLINE : CHANGE_OFFLINE, .slot = slot });
+    fleet_publish(fleet, &(struct change){ .type = is_online ? CHANGE_ONLINE : CHANGE_OFFLINE,
+                                           .slot = slot });
 }
 
 void inventory_silent(struct fleet *fleet, uint32_t slot)
@@ -60,7 +60,7 @@ void inventory_silent(struct fleet *fleet, uint32_t slot)
     place_again(fleet, slot);
 }
 
-/* ---- registration ------------------------------------------------------------------------------------ */
+/* ---- registration --------------------------------------------------------------------------- */
 
 static bool register_new(struct fleet *fleet, const struct register_command *command,
                          uint32_t *ret_slot, struct err *err)
@@ -140,7 +140,7 @@ bool fleet_register(struct fleet *fleet, const struct register_command *command,
     return true;
 }
 
-/* ---- heartbeats ---------------------------------------------------------------------------------------- */
+/* ---- heartbeats ----------------------------------------------------------------------------- */
 
 /* What a report changes, with one use of each interned text; nothing is applied yet. */
 struct report {
@@ -186,8 +186,7 @@ static bool read_report(struct fleet *fleet, const struct instance *inst,
     if (!take_labels(fleet, inst, command, &r.labels, err))
         return false;
     if (!take_text(fleet, command->has_code, command->code, inst->current.code, &r.code) ||
-        !take_text(fleet, command->has_config, command->config, inst->current.config,
-                   &r.config) ||
+        !take_text(fleet, command->has_config, command->config, inst->current.config, &r.config) ||
         !take_text(fleet, command->has_message, command->message, inst->message, &r.message)) {
         drop_report(fleet, &r);
         return err_set(err, ERR_MEMORY, "no memory for a report");
@@ -282,7 +281,7 @@ bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_
     return true;
 }
 
-/* ---- deletion, interval ---------------------------------------------------------------------------------- */
+/* ---- deletion, interval --------------------------------------------------------------------- */
 
 bool fleet_delete(struct fleet *fleet, uint32_t slot, struct err *err)
 {
@@ -292,8 +291,8 @@ bool fleet_delete(struct fleet *fleet, uint32_t slot, struct err *err)
     struct rollout *r = fleet_rollout_of(fleet, inst);
     if (r) {
         member_step(fleet, r, slot, MEMBER_LEAVE);
-        fleet_publish(fleet, &(struct change){
-                                 .type = CHANGE_LEFT, .slot = slot, .rollout = r->number });
+        fleet_publish(fleet,
+                      &(struct change){ .type = CHANGE_LEFT, .slot = slot, .rollout = r->number });
     }
     fleet_publish(fleet, &(struct change){ .type = CHANGE_DELETED, .slot = slot });
     fleet_remove(fleet, slot);

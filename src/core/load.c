@@ -42,8 +42,7 @@ static void move_rollout(struct fleet *fleet, struct rollout *r, int64_t delta)
         move_member(fleet, slot, delta);
 }
 
-bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_ms,
-                          struct err *err)
+bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_ms, struct err *err)
 {
     uint32_t in_flight;
     fleet_begin(fleet, now, TEXT("server"));

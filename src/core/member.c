@@ -64,7 +64,8 @@ static bool is_well(const struct member_view *v)
     return v->is_on_target && v->status == INSTANCE_HEALTHY && v->healthy_since != 0;
 }
 
-/* Who is not heard is not well: a member that dies while it settles must not hold its slot for ever. */
+/* Who is not heard is not well: a member that dies while it settles must not hold its slot for
+ * ever. */
 static bool is_heard_well(const struct member_view *v)
 {
     return v->is_online && is_well(v);

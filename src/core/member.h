@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * member.h - the update state of one instance in one live rollout.
- * The table says what a report, a timer or a pick does to it; everything a guard needs to know is in
- * struct member_view, so that the table can be tested and planned with without a fleet.
- * Source: spec of rollouts, 5.2 and 5.3. */
+ * The table says what a report, a timer or a pick does to it; everything a guard needs to know is
+ * in struct member_view, so that the table can be tested and planned with without a fleet. Source:
+ * spec of rollouts, 5.2 and 5.3. */
 #ifndef DIDES_CORE_MEMBER_H
 #define DIDES_CORE_MEMBER_H
 
@@ -69,7 +69,7 @@ enum member_cause {
 /* What the guards look at. Times are ms since the epoch; 0 = not set. */
 struct member_view {
     int64_t now;
-    int64_t healthy_since;   /* on the target and HEALTHY without a break since */
+    int64_t healthy_since; /* on the target and HEALTHY without a break since */
     int64_t min_healthy_ms;
     int64_t deadline_at, health_deadline_at;
     enum instance_state status, status_when_picked;

@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-/* ---- wishes -------------------------------------------------------------------------------------- */
+/* ---- wishes --------------------------------------------------------------------------------- */
 
 static void set_wish(struct fleet *fleet, uint32_t slot, struct version wish)
 {
@@ -54,7 +54,7 @@ void member_wish_nothing(struct fleet *fleet, uint32_t slot)
     set_wish(fleet, slot, (struct version){ 0 });
 }
 
-/* ---- the trail (5.1) ------------------------------------------------------------------------------- */
+/* ---- the trail (5.1) ------------------------------------------------------------------------ */
 
 static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t rollout)
 {
@@ -84,7 +84,7 @@ static void trail_remove(struct fleet *fleet, struct instance *inst, uint32_t ro
     }
 }
 
-/* ---- orders ------------------------------------------------------------------------------------------ */
+/* ---- orders --------------------------------------------------------------------------------- */
 
 static int64_t deadline(int64_t from, int64_t duration)
 {
@@ -151,8 +151,7 @@ void member_note_report(struct fleet *fleet, const struct rollout *r, uint32_t s
         next.on_target_since = next.health_deadline_at = 0;
     } else if (next.on_target_since == 0) {
         next.on_target_since = fleet->now;
-        next.health_deadline_at =
-            deadline(clock_of(fleet, r), r->config.health_deadline_ms);
+        next.health_deadline_at = deadline(clock_of(fleet, r), r->config.health_deadline_ms);
     }
     if (!is_on_target || inst->status != INSTANCE_HEALTHY)
         next.healthy_since = 0;
@@ -165,7 +164,7 @@ void member_note_report(struct fleet *fleet, const struct rollout *r, uint32_t s
     inst->assignment = next;
 }
 
-/* ---- the step ---------------------------------------------------------------------------------------- */
+/* ---- the step ------------------------------------------------------------------------------- */
 
 static void blame(struct fleet *fleet, const struct rollout *r, uint32_t slot,
                   enum member_cause cause)
@@ -188,8 +187,8 @@ static void credit(struct fleet *fleet, struct rollout *r, uint32_t slot)
     a->ended_at = fleet->now;
     fleet_touch_rollout(fleet, r);
     r->progressed_at = fleet->now;
-    fleet_publish(fleet, &(struct change){
-                             .type = CHANGE_COMPLETED, .slot = slot, .rollout = r->number });
+    fleet_publish(fleet,
+                  &(struct change){ .type = CHANGE_COMPLETED, .slot = slot, .rollout = r->number });
 }
 
 bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum member_event event)
@@ -218,7 +217,7 @@ bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum mem
     return true;
 }
 
-/* ---- joining and leaving (A6, A7) ---------------------------------------------------------------------- */
+/* ---- joining and leaving (A6, A7) ----------------------------------------------------------- */
 
 static struct rollout *joinable(const struct fleet *fleet, const struct instance *inst)
 {

@@ -14,7 +14,8 @@ bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum mem
 /* After a report was recorded: what it says about the order's target, before MEMBER_REPORT. */
 void member_note_report(struct fleet *fleet, const struct rollout *r, uint32_t slot);
 
-/* After labels changed: leaves the rollout that no longer selects it, joins the one that does now. */
+/* After labels changed: leaves the rollout that no longer selects it, joins the one that does now.
+ */
 void member_review(struct fleet *fleet, uint32_t slot);
 
 /* The wish becomes the parts that `target` names; generation and wake-up follow. Touches. */

@@ -8,10 +8,10 @@
 
 #define STATUS_UNCOUNTED instance_state_count /* of a placement that is counted nowhere */
 
-/* ---- what follows from the records ---------------------------------------------------------------- */
+/* ---- what follows from the records ---------------------------------------------------------- */
 
-/* The pair to restore for an instance that the rollback's source touched: what it ran before, as far
- * as the source changed it. */
+/* The pair to restore for an instance that the rollback's source touched: what it ran before, as
+ * far as the source changed it. */
 static bool own_previous(const struct fleet *fleet, const struct instance *inst,
                          const struct rollout *r, struct version *ret)
 {
@@ -95,14 +95,14 @@ enum member_state place_derive_state(const struct fleet *fleet, const struct ins
     return row->to;
 }
 
-/* ---- counting -------------------------------------------------------------------------------------- */
+/* ---- counting ------------------------------------------------------------------------------- */
 
 static enum member_set candidate_set(const struct instance *inst, bool is_joiner)
 {
-    static const uint8_t offsets[instance_state_count] = {
-        [INSTANCE_FAILED] = 0, [INSTANCE_DEGRADED] = 1, [INSTANCE_UNKNOWN] = 2,
-        [INSTANCE_HEALTHY] = 3
-    };
+    static const uint8_t offsets[instance_state_count] = { [INSTANCE_FAILED] = 0,
+                                                           [INSTANCE_DEGRADED] = 1,
+                                                           [INSTANCE_UNKNOWN] = 2,
+                                                           [INSTANCE_HEALTHY] = 3 };
     unsigned base = is_joiner ? SET_LATER_FAILED : SET_FIRST_FAILED;
     return base + offsets[inst->status];
 }
@@ -136,8 +136,7 @@ static struct placement placement_of(const struct instance *inst, const struct r
     p.rollout = live->rollout->number;
     p.is_joiner = is_joiner;
     p.set = (uint8_t)set_of(inst, state, is_joiner);
-    p.is_available =
-        is_online && inst->status == INSTANCE_HEALTHY && state != MEMBER_IN_PROGRESS;
+    p.is_available = is_online && inst->status == INSTANCE_HEALTHY && state != MEMBER_IN_PROGRESS;
     p.is_settling = state == MEMBER_IN_PROGRESS && inst->assignment.healthy_since != 0;
     p.is_retrying = state == MEMBER_PENDING && is_mine;
     p.is_acknowledged = state == MEMBER_FAILED && is_mine && inst->assignment.is_acknowledged;
@@ -174,9 +173,9 @@ static bool placement_equal(const struct placement *a, const struct placement *b
 {
     return a->live == b->live && a->rollout == b->rollout && a->set == b->set &&
            a->state == b->state && a->is_joiner == b->is_joiner && a->status == b->status &&
-           a->is_online == b->is_online &&
-           a->is_available == b->is_available && a->is_settling == b->is_settling &&
-           a->is_acknowledged == b->is_acknowledged && a->is_retrying == b->is_retrying;
+           a->is_online == b->is_online && a->is_available == b->is_available &&
+           a->is_settling == b->is_settling && a->is_acknowledged == b->is_acknowledged &&
+           a->is_retrying == b->is_retrying;
 }
 
 /* The live part that counts `p`, or NULL: the members of an ended rollout are left as they are. */
@@ -269,7 +268,7 @@ void place_take_out(struct fleet *fleet, uint32_t slot)
     timers_clear(&fleet->timers, slot);
 }
 
-/* ---- timers ----------------------------------------------------------------------------------------- */
+/* ---- timers --------------------------------------------------------------------------------- */
 
 int64_t place_offline_at(const struct fleet *fleet, const struct instance *inst)
 {
@@ -281,8 +280,7 @@ int64_t place_offline_at(const struct fleet *fleet, const struct instance *inst)
 
 static int64_t due_of(const struct fleet *fleet, const struct instance *inst)
 {
-    int64_t due =
-        inst->presence == PRESENCE_ONLINE ? place_offline_at(fleet, inst) : TIMERS_NEVER;
+    int64_t due = inst->presence == PRESENCE_ONLINE ? place_offline_at(fleet, inst) : TIMERS_NEVER;
     const struct rollout *r = fleet_rollout_of(fleet, inst);
     if (!r)
         return due;
@@ -296,7 +294,7 @@ void place_arm(struct fleet *fleet, uint32_t slot)
     timers_set(&fleet->timers, slot, due_of(fleet, fleet_at(fleet, slot)));
 }
 
-/* ---- all of it anew ---------------------------------------------------------------------------------- */
+/* ---- all of it anew ------------------------------------------------------------------------- */
 
 static struct rollout_live *derive_live(const struct fleet *fleet, const struct instance *inst)
 {
@@ -384,7 +382,7 @@ void place_rebuild(struct fleet *fleet)
     place_derive(fleet);
 }
 
-/* ---- checking ---------------------------------------------------------------------------------------- */
+/* ---- checking ------------------------------------------------------------------------------- */
 
 struct recount {
     struct tally_fleet fleet;
@@ -456,8 +454,7 @@ size_t place_check(struct fleet *fleet, struct err *ret_what)
     return r.faults;
 }
 
-size_t place_check_some(struct fleet *fleet, uint32_t *cursor, uint32_t count,
-                        struct err *ret_what)
+size_t place_check_some(struct fleet *fleet, uint32_t *cursor, uint32_t count, struct err *ret_what)
 {
     struct recount r = { .what = ret_what };
     if (*cursor >= fleet->slot_count)

@@ -11,8 +11,8 @@
 struct member_view place_view(const struct fleet *fleet, const struct instance *inst,
                               const struct rollout *r);
 
-/* What `inst` is to run in `r`: its order, or what it would be told. False: a rollback that does not
- * concern it. */
+/* What `inst` is to run in `r`: its order, or what it would be told. False: a rollback that does
+ * not concern it. */
 bool place_target(const struct fleet *fleet, const struct instance *inst, const struct rollout *r,
                   struct version *ret);
 
@@ -47,8 +47,8 @@ void place_rebuild(struct fleet *fleet);
 /* The same for all but the keys and their order, which are right already. */
 void place_derive(struct fleet *fleet);
 
-/* Compares everything derived with a recomputation (I1, I3, I18). Returns the number of differences;
- * the first one is described in `ret_what`. Changes nothing. Costs the whole fleet. */
+/* Compares everything derived with a recomputation (I1, I3, I18). Returns the number of
+ * differences; the first one is described in `ret_what`. Changes nothing. Costs the whole fleet. */
 size_t place_check(struct fleet *fleet, struct err *ret_what);
 /* The part of it that concerns single instances, for `count` slots from *cursor on, which moves and
  * starts anew at the end: a check in the background. */

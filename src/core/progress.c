@@ -8,7 +8,7 @@
 
 #include <assert.h>
 
-/* ---- guards ---------------------------------------------------------------------------------------- */
+/* ---- guards --------------------------------------------------------------------------------- */
 
 struct rollout_view {
     const struct fleet *fleet;
@@ -43,8 +43,8 @@ static enum rollout_cause breach(const struct fleet *fleet, const struct rollout
     if (r->config.progress_deadline_ms > 0 && t->in_progress > 0 &&
         fleet->now >= r->progressed_at + r->config.progress_deadline_ms)
         return ROLLOUT_CAUSE_PROGRESS_DEADLINE;
-    bool is_hopeless = t->completed == 0 || (r->config.on_leftover == ON_LEFTOVER_FAIL &&
-                                             awaited_leftovers(r) > 0);
+    bool is_hopeless = t->completed == 0 ||
+                       (r->config.on_leftover == ON_LEFTOVER_FAIL && awaited_leftovers(r) > 0);
     if (is_hopeless && leftover_time_is_over(fleet, r))
         return ROLLOUT_CAUSE_LEFTOVER;
     return ROLLOUT_CAUSE_NONE;
@@ -54,8 +54,8 @@ static bool leftovers_are_accepted(const struct fleet *fleet, const struct rollo
 {
     if (!progress_only_leftovers(r) || rollout_tally(r)->completed == 0)
         return false;
-    return awaited_leftovers(r) == 0 || (r->config.on_leftover == ON_LEFTOVER_COMPLETE &&
-                                         leftover_time_is_over(fleet, r));
+    return awaited_leftovers(r) == 0 ||
+           (r->config.on_leftover == ON_LEFTOVER_COMPLETE && leftover_time_is_over(fleet, r));
 }
 
 static uint32_t free_slots(const struct rollout *r)
@@ -108,7 +108,7 @@ bool rollout_would_move(const struct fleet *fleet, const struct rollout *r,
     return row && (row->to != SM_STAY || row->then != 0);
 }
 
-/* ---- effects --------------------------------------------------------------------------------------- */
+/* ---- effects -------------------------------------------------------------------------------- */
 
 /* Calls `visit` for each member of a set. The visit may move that member to another set. */
 static void each_member(struct fleet *fleet, struct rollout *r, enum member_set set,
@@ -239,7 +239,7 @@ static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
         withdraw(fleet, r);
 }
 
-/* ---- the end of a rollout ------------------------------------------------------------------------------ */
+/* ---- the end of a rollout ------------------------------------------------------------------- */
 
 /* Nothing is in flight outside a live rollout (A1): what is not taken over is let go. */
 static void let_go(struct fleet *fleet, struct rollout *r, uint32_t slot)
@@ -271,7 +271,7 @@ static void note_end(const struct fleet *fleet, struct rollout *r, enum rollout_
         r->outcome = r->final.completed == r->final.total ? OUTCOME_FULL : OUTCOME_PARTIAL;
 }
 
-/* ---- the step ------------------------------------------------------------------------------------------ */
+/* ---- the step ------------------------------------------------------------------------------- */
 
 static void publish_move(struct fleet *fleet, const struct rollout *r, enum rollout_state was,
                          uint32_t effects, struct text reason)
@@ -282,10 +282,9 @@ static void publish_move(struct fleet *fleet, const struct rollout *r, enum roll
         [ROLLOUT_FAILED] = CHANGE_ROLLOUT_FAILED,
         [ROLLOUT_PAUSED] = CHANGE_ROLLOUT_PAUSED,
     };
-    struct change change = { .slot = FLEET_NONE,
-                             .rollout = r->number,
-                             .was_state = (uint8_t)was,
-                             .reason = reason };
+    struct change change = {
+        .slot = FLEET_NONE, .rollout = r->number, .was_state = (uint8_t)was, .reason = reason
+    };
     if (r->state != was)
         change.type = was == ROLLOUT_PAUSED && r->state == ROLLOUT_RUNNING ? CHANGE_ROLLOUT_RESUMED
                                                                            : types[r->state];
@@ -358,9 +357,10 @@ bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event eve
     return true;
 }
 
-/* ---- evaluation ------------------------------------------------------------------------------------------ */
+/* ---- evaluation ----------------------------------------------------------------------------- */
 
-#define EVALUATIONS_MAX 8u /* arming, accepting, picking and ending follow each other at most once */
+#define EVALUATIONS_MAX                                                                            \
+    8u /* arming, accepting, picking and ending follow each other at most once */
 
 bool progress_evaluate(struct fleet *fleet, struct rollout *r, struct err *err)
 {

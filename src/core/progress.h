@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * progress.h - one evaluation of one live rollout, and the step of the rollout machine.
- * Neither ever scans the fleet: both work on counters and member sets (spec of rollouts, 6.2, 14). */
+ * Neither ever scans the fleet: both work on counters and member sets (spec of rollouts, 6.2, 14).
+ */
 #ifndef DIDES_CORE_PROGRESS_H
 #define DIDES_CORE_PROGRESS_H
 

@@ -11,7 +11,7 @@
 
 #include <assert.h>
 
-/* ---- what to restore --------------------------------------------------------------------------------- */
+/* ---- what to restore ------------------------------------------------------------------------ */
 
 /* Whether `target` says what to run instead of what the source changed: it names all of that, and
  * another version of it. */
@@ -22,8 +22,7 @@ static bool replaces(struct version target, struct version source)
 }
 
 /* RB4: the newest success before the source, on the same selector, with another version. */
-static const struct rollout *target_rollout(const struct fleet *fleet,
-                                            const struct rollout *source)
+static const struct rollout *target_rollout(const struct fleet *fleet, const struct rollout *source)
 {
     for (uint32_t i = fleet->rollout_count; i > 0; i--) {
         const struct rollout *r = fleet->rollouts[i - 1];
@@ -37,8 +36,7 @@ static const struct rollout *target_rollout(const struct fleet *fleet,
 
 static bool is_touched_by(const struct instance *inst, const struct rollout *source)
 {
-    return inst->trail_count > 0 &&
-           inst->trail[inst->trail_count - 1].rollout == source->number;
+    return inst->trail_count > 0 && inst->trail[inst->trail_count - 1].rollout == source->number;
 }
 
 /* Whether the previous version of `inst` is known as far as the source changed it. */
@@ -93,15 +91,14 @@ static bool list_unresolved(struct fleet *fleet, const struct rollout *source, u
     return true;
 }
 
-/* ---- preparing ----------------------------------------------------------------------------------------- */
+/* ---- preparing ------------------------------------------------------------------------------ */
 
 static struct rollout *draft(struct fleet *fleet, const struct rollout *source,
                              const struct rollback_request *request, struct err *err)
 {
     struct rollout_config config = request->config ? *request->config : source->config;
     config.mode = MODE_WINDOW; /* RB7 */
-    struct rollout *r =
-        admission_draft(fleet, &source->selector, &config, request->reason, err);
+    struct rollout *r = admission_draft(fleet, &source->selector, &config, request->reason, err);
     if (!r)
         return NULL;
     r->rollback_of = source->number;
@@ -156,7 +153,7 @@ bool rollback_prepare_automatic(struct fleet *fleet, struct rollout *source,
     return prepared;
 }
 
-/* ---- carrying out ---------------------------------------------------------------------------------------- */
+/* ---- carrying out --------------------------------------------------------------------------- */
 
 /* RB6, RB8: what one selected instance becomes in the rollback. */
 static void take_over(struct fleet *fleet, void *ctx, uint32_t slot)
@@ -165,8 +162,8 @@ static void take_over(struct fleet *fleet, void *ctx, uint32_t slot)
     struct instance *inst = fleet_at(fleet, slot);
     struct rollout *source = plan->source;
     struct rollout *created = plan->created;
-    bool was_in_flight = fleet_rollout_of(fleet, inst) == source &&
-                         inst->placed.state == MEMBER_IN_PROGRESS;
+    bool was_in_flight =
+        fleet_rollout_of(fleet, inst) == source && inst->placed.state == MEMBER_IN_PROGRESS;
     bool is_touched = is_touched_by(inst, source);
     struct version restored;
     bool is_resolved = is_touched && place_target(fleet, inst, created, &restored);
@@ -181,8 +178,7 @@ static void take_over(struct fleet *fleet, void *ctx, uint32_t slot)
     if (is_touched && !is_resolved)
         member_wish_nothing(fleet, slot);
     bool is_now = is_resolved && (was_in_flight || !version_is_at(inst->current, source->target));
-    bool joined =
-        member_step(fleet, created, slot, is_now ? MEMBER_REASSIGN : MEMBER_JOIN);
+    bool joined = member_step(fleet, created, slot, is_now ? MEMBER_REASSIGN : MEMBER_JOIN);
     assert(joined);
 }
 
@@ -200,7 +196,7 @@ void rollback_carry_out(struct fleet *fleet, struct rollback_plan *plan)
     admission_start(fleet, created);
 }
 
-/* ---- the command (RB1 to RB5) ------------------------------------------------------------------------------ */
+/* ---- the command (RB1 to RB5) --------------------------------------------------------------- */
 
 /* RB2: whether some instance has `r` on top of its trail, for all rollouts at once: the newest one
  * that fits. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * rollback.h - undoing a rollout: a new record that brings each instance back to what it ran before.
- * Preparing checks everything and takes all memory; carrying out cannot fail, so that the failure of
- * the source and the start of its rollback are one commit. Source: spec of rollouts, 6.3. */
+ * rollback.h - undoing a rollout: a new record that brings each instance back to what it ran
+ * before. Preparing checks everything and takes all memory; carrying out cannot fail, so that the
+ * failure of the source and the start of its rollback are one commit. Source: spec of
+ * rollouts, 6.3. */
 #ifndef DIDES_CORE_ROLLBACK_H
 #define DIDES_CORE_ROLLBACK_H
 

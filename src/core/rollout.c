@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * rollout.c - the rollout table. Read the rows as the manual: the rows of "evaluate" are the steps of
- * one evaluation, in their order (spec of rollouts, 6.2). doc/machines/rollout.mmd is printed from
- * here; progress.c answers the guards and carries out the effects. */
+ * rollout.c - the rollout table. Read the rows as the manual: the rows of "evaluate" are the steps
+ * of one evaluation, in their order (spec of rollouts, 6.2). doc/machines/rollout.mmd is printed
+ * from here; progress.c answers the guards and carries out the effects. */
 #include "core/rollout.h"
 
 /* clang-format off */

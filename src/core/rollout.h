@@ -125,49 +125,49 @@ extern const struct rollout_config rollout_config_default;
  * total = pending + in_progress + completed + failed. */
 struct tally {
     uint32_t total;
-    uint32_t pending;         /* needing update */
-    uint32_t pending_online;  /* of those, the candidates */
-    uint32_t retrying;        /* of those, told before: they wait for another attempt */
+    uint32_t pending;        /* needing update */
+    uint32_t pending_online; /* of those, the candidates */
+    uint32_t retrying;       /* of those, told before: they wait for another attempt */
     uint32_t in_progress;
     uint32_t settling;        /* of those, HEALTHY on the target, waiting for min_healthy_time */
     uint32_t completed;       /* including already_current */
     uint32_t already_current; /* never needed it */
     uint32_t failed;
-    uint32_t acknowledged;    /* of those, not counted for the threshold any more */
-    uint32_t offline;         /* overlaps the others */
-    uint32_t available;       /* online, HEALTHY, not in flight */
+    uint32_t acknowledged; /* of those, not counted for the threshold any more */
+    uint32_t offline;      /* overlaps the others */
+    uint32_t available;    /* online, HEALTHY, not in flight */
 };
 
 struct rollout_live;
 
 /* The record. Numbers of other rollouts: 0 = none. Times in ms since the epoch, 0 = not yet. */
 struct rollout {
-    uint32_t number;              /* shown as r-<number>, never reused */
-    uint8_t state;                /* enum rollout_state; written by rollout_step() only */
-    uint8_t cause, outcome;       /* enum rollout_cause, rollout_outcome */
-    bool has_no_target;           /* automatic rollback found nothing: rollback_error no_target */
-    bool is_fast;                 /* of a rollback: no soak, no gates */
-    bool is_breach_pause;         /* paused by a breach, not by an operator */
-    uint32_t generation;          /* +1 with each decision */
-    uint64_t revision;            /* +1 with anything */
-    struct version target;        /* of a rollback: the restored version where no own one is known */
+    uint32_t number;        /* shown as r-<number>, never reused */
+    uint8_t state;          /* enum rollout_state; written by rollout_step() only */
+    uint8_t cause, outcome; /* enum rollout_cause, rollout_outcome */
+    bool has_no_target;     /* automatic rollback found nothing: rollback_error no_target */
+    bool is_fast;           /* of a rollback: no soak, no gates */
+    bool is_breach_pause;   /* paused by a breach, not by an operator */
+    uint32_t generation;    /* +1 with each decision */
+    uint64_t revision;      /* +1 with anything */
+    struct version target;  /* of a rollback: the restored version where no own one is known */
     struct rollout_config config;
-    struct selector selector;     /* in `arena` */
-    struct text selector_text;    /* canonical, in `arena` */
+    struct selector selector;       /* in `arena` */
+    struct text selector_text;      /* canonical, in `arena` */
     struct text created_by, reason; /* in `arena` */
-    struct text *unresolved;      /* names, in `arena`; at most LIMIT_UNRESOLVED */
+    struct text *unresolved;        /* names, in `arena`; at most LIMIT_UNRESOLVED */
     uint32_t unresolved_count, unresolved_total;
-    struct arena arena;           /* owns the texts; freed with the record */
+    struct arena arena; /* owns the texts; freed with the record */
     int64_t created_at, started_at, ended_at;
-    uint64_t started_index;       /* of its first journal entry */
-    int64_t paused_at;            /* while PAUSED */
-    int64_t leftover_at;          /* when leftovers are given up; 0 = none are waited for */
-    int64_t progressed_at;        /* when a member last completed, or picking began */
+    uint64_t started_index; /* of its first journal entry */
+    int64_t paused_at;      /* while PAUSED */
+    int64_t leftover_at;    /* when leftovers are given up; 0 = none are waited for */
+    int64_t progressed_at;  /* when a member last completed, or picking began */
     uint32_t retry_of, rollback_of, restores, rolled_back_by;
-    struct tally final;           /* the counters when it ended */
-    struct rollout_live *live;    /* NULL once it has ended */
-    uint64_t touched_round;       /* newest round that changed it */
-    bool is_dirty;                /* in this round */
+    struct tally final;        /* the counters when it ended */
+    struct rollout_live *live; /* NULL once it has ended */
+    uint64_t touched_round;    /* newest round that changed it */
+    bool is_dirty;             /* in this round */
 };
 
 extern const struct sm_machine rollout_machine;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * status.h - what an instance says about itself, and whether it is heard at all: two small machines.
- * Source: spec of rollouts, section 3. */
+ * status.h - what an instance says about itself, and whether it is heard at all: two small
+ * machines. Source: spec of rollouts, section 3. */
 #ifndef DIDES_CORE_STATUS_H
 #define DIDES_CORE_STATUS_H
 

@@ -6,7 +6,7 @@
 #include "core/place.h"
 #include "core/progress.h"
 
-/* ---- instances ------------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 static void fire(struct fleet *fleet, uint32_t slot)
 {
@@ -39,7 +39,7 @@ static bool fire_due(struct fleet *fleet, bool *ret_more, struct err *err)
     return true;
 }
 
-/* ---- rollouts ---------------------------------------------------------------------------------------- */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 static bool evaluate_live(struct fleet *fleet, struct err *err)
 {
@@ -52,7 +52,7 @@ static bool evaluate_live(struct fleet *fleet, struct err *err)
     return done;
 }
 
-/* ---- retention (9.7) ----------------------------------------------------------------------------------- */
+/* ---- retention (9.7) ------------------------------------------------------------------------ */
 
 #define FORGET_PER_TICK 8u
 
@@ -100,15 +100,14 @@ static void forget_old(struct fleet *fleet)
     }
 }
 
-/* ---- the tick ------------------------------------------------------------------------------------------ */
+/* ---- the tick ------------------------------------------------------------------------------- */
 
 #define FORGET_EVERY_MS (60 * 1000)
 
 bool fleet_tick(struct fleet *fleet, struct err *err)
 {
     bool more = false;
-    if (!fleet_reserve(fleet, 2, err) || !fire_due(fleet, &more, err) ||
-        !evaluate_live(fleet, err))
+    if (!fleet_reserve(fleet, 2, err) || !fire_due(fleet, &more, err) || !evaluate_live(fleet, err))
         return false;
     if (fleet->now - fleet->pruned_at >= FORGET_EVERY_MS) {
         fleet->pruned_at = fleet->now;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * verbs.c - what an operator may do to a rollout (spec of rollouts, table 4.3). A verb whose result is
- * already there succeeds and changes nothing. */
+ * verbs.c - what an operator may do to a rollout (spec of rollouts, table 4.3). A verb whose result
+ * is already there succeeds and changes nothing. */
 #include "core/admission.h"
 #include "core/command.h"
 #include "core/progress.h"
@@ -73,8 +73,8 @@ static bool refuse(const struct rollout *r, enum verb verb, struct err *err)
 {
     const char *state = rollout_machine.states.list[r->state].word;
     if (verb == VERB_PROMOTE && r->state == ROLLOUT_RUNNING)
-        return err_set(err, ERR_NOTHING_TO_PROMOTE,
-                       "r-%u waits for no soak, gate or hold", r->number);
+        return err_set(err, ERR_NOTHING_TO_PROMOTE, "r-%u waits for no soak, gate or hold",
+                       r->number);
     if (verb == VERB_PROMOTE && r->state == ROLLOUT_PAUSED)
         return err_set(err, ERR_REFUSED, "r-%u is PAUSED: resume it first", r->number);
     if (verb == VERB_RETRY && rollout_is_live(r))

@@ -16,13 +16,10 @@ static bool holds(const struct rollout *r, enum waiting_reason reason)
     case WAITING_BATCH_FULL:
         return is_running && t->in_progress > 0 &&
                (nobody_to_pick || t->in_progress >= rollout_batch_limit(r));
-    case WAITING_BARRIER:
-        return is_running && r->config.mode == MODE_BARRIER && t->in_progress > 0;
-    case WAITING_MIN_HEALTHY:
-        return is_running && t->settling > 0 && r->config.min_healthy_ms > 0;
+    case WAITING_BARRIER: return is_running && r->config.mode == MODE_BARRIER && t->in_progress > 0;
+    case WAITING_MIN_HEALTHY: return is_running && t->settling > 0 && r->config.min_healthy_ms > 0;
     case WAITING_OFFLINE:
-        return is_running && nobody_to_pick && t->pending > 0 &&
-               r->config.offline == OFFLINE_WAIT;
+        return is_running && nobody_to_pick && t->pending > 0 && r->config.offline == OFFLINE_WAIT;
     case WAITING_LEFTOVER: return is_running && r->leftover_at != 0;
     case WAITING_STORE:
     case WAITING_REASON_COUNT: break;

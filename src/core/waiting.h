@@ -36,7 +36,7 @@ struct waits {
 struct waiting {
     enum waiting_reason reason;
     int64_t since;
-    int64_t until; /* the instant at which it ends by itself at the latest; 0 = unknown */
+    int64_t until;         /* the instant at which it ends by itself at the latest; 0 = unknown */
     uint32_t count, limit; /* what it counts, e.g. 16 of 16 slots; 0 of 0: nothing */
 };
 
@@ -45,8 +45,8 @@ struct rollout;
 
 /* Brings the times up to date; to be called after each evaluation. O(1). */
 void waiting_note(struct fleet *fleet, struct rollout *r);
-/* The reasons that hold now, most important first; returns how many. `ret` has room for all. O(batch)
- * for the earliest deadline. None for an ended rollout. */
+/* The reasons that hold now, most important first; returns how many. `ret` has room for all.
+ * O(batch) for the earliest deadline. None for an ended rollout. */
 size_t waiting_list(const struct fleet *fleet, const struct rollout *r,
                     struct waiting ret[static WAITING_REASON_COUNT]);
 

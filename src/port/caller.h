@@ -9,11 +9,11 @@
 
 struct call {
     const char *method;
-    struct text path;       /* with query, starting with '/'; appended to the caller's server URL */
-    struct text body;       /* empty: none */
-    struct text bearer;     /* credential, or empty */
+    struct text path;   /* with query, starting with '/'; appended to the caller's server URL */
+    struct text body;   /* empty: none */
+    struct text bearer; /* credential, or empty */
     struct text idempotency_key, if_match; /* header values, or empty */
-    int64_t timeout_ms;     /* whole request; must be > 0 */
+    int64_t timeout_ms;                    /* whole request; must be > 0 */
 };
 
 struct call_result {
@@ -26,8 +26,9 @@ struct call_result {
 typedef void call_done_fn(void *ctx, const struct call_result *result);
 
 struct caller_port {
-    /* Starts a request; everything in `call` is copied. `done` is called exactly once, from the loop,
-     * never from inside this function. False: no memory or too many; then `done` is never called. */
+    /* Starts a request; everything in `call` is copied. `done` is called exactly once, from the
+     * loop, never from inside this function. False: no memory or too many; then `done` is never
+     * called. */
     bool (*start)(void *self, const struct call *call, call_done_fn *done, void *ctx);
     void *self;
 };

@@ -4,8 +4,7 @@
 
 #include <assert.h>
 
-/* ---- tables
- * -------------------------------------------------------------------------------------- */
+/* ---- tables --------------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define DO(effect) SM_DO(link, effect)
@@ -79,8 +78,7 @@ const struct sm_machine work_machine = {
     .final = SM_SET(WORK_CRASHED),
 };
 
-/* ---- the link
- * ------------------------------------------------------------------------------------ */
+/* ---- the link ------------------------------------------------------------------------------- */
 
 int64_t agent_backoff_ms(struct sim_dice *dice, uint32_t misses)
 {
@@ -136,8 +134,7 @@ static void link_step(struct agent *agent, enum link_event event, const struct l
         agent->call_due = TIMERS_NEVER;
 }
 
-/* ---- fates
- * --------------------------------------------------------------------------------------- */
+/* ---- fates ---------------------------------------------------------------------------------- */
 
 enum fate { FATE_GOOD, FATE_FAILURE, FATE_CRASH, FATE_LIE };
 
@@ -175,8 +172,7 @@ static struct draw draw_next(const struct agent *agent)
     return draw;
 }
 
-/* ---- the work
- * ------------------------------------------------------------------------------------ */
+/* ---- the work ------------------------------------------------------------------------------- */
 
 /* Whether the present order is the one that was tried. That its rollout has ended makes no new one
  * of it; another rollout with the same target does. */
@@ -287,8 +283,7 @@ static void work_step(struct agent *agent, enum work_event event, int64_t now)
     (void)broken;
 }
 
-/* ---- from outside
- * -------------------------------------------------------------------------------- */
+/* ---- from outside --------------------------------------------------------------------------- */
 
 void agent_init(struct agent *agent, uint64_t seed, struct text name, struct version start,
                 const struct behaviour *behaviour, int64_t now)

@@ -48,8 +48,7 @@ static void rearm(struct http_fleet *fleet, struct caller *caller)
     timers_set(&fleet->timers, work_timer(caller->index), agent->work_due);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static bool take_room(struct http_fleet *fleet, uint32_t count)
 {
@@ -110,8 +109,7 @@ static void start_caller(struct http_fleet *fleet, uint32_t index, int64_t now)
     rearm(fleet, caller);
 }
 
-/* ---- the beat
- * ------------------------------------------------------------------------------------ */
+/* ---- the beat ------------------------------------------------------------------------------- */
 
 static void on_done(void *ctx, const struct call_result *result)
 {
@@ -206,8 +204,7 @@ void http_fleet_stop(struct http_fleet *fleet)
         timers_clear(&fleet->timers, call_timer(i));
 }
 
-/* ---- looking
- * ------------------------------------------------------------------------------------- */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 uint32_t http_fleet_behave(struct http_fleet *fleet, const struct selector *selector,
                            const struct behaviour *behaviour)

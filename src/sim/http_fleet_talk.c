@@ -6,8 +6,7 @@
 #include "wire/json_read.h"
 #include "wire/json_write.h"
 
-/* ---- saying
- * -------------------------------------------------------------------------------------- */
+/* ---- saying --------------------------------------------------------------------------------- */
 
 static void write_labels(struct json_writer *w, const struct plan *plan, uint32_t labels)
 {
@@ -85,8 +84,7 @@ bool fleet_say(struct http_fleet *fleet, struct caller *caller, int64_t now, str
     return !fleet->path.failed && !fleet->body.failed;
 }
 
-/* ---- hearing
- * ------------------------------------------------------------------------------------- */
+/* ---- hearing -------------------------------------------------------------------------------- */
 
 struct version_answer {
     struct text code, config;

@@ -20,8 +20,7 @@ static const struct behaviour behaviour_default = {
     .slow_factor = 1,
 };
 
-/* ---- places
- * -------------------------------------------------------------------------------------- */
+/* ---- places --------------------------------------------------------------------------------- */
 
 bool plan_fail(const char *place, enum err_code code, struct err *err, const char *sentence)
 {
@@ -37,8 +36,7 @@ static bool put_place_first(const char *above, struct err *err)
     return false;
 }
 
-/* ---- shares and ranges
- * --------------------------------------------------------------------------- */
+/* ---- shares and ranges ---------------------------------------------------------------------- */
 
 static bool fail_share(struct text t, struct err *err)
 {
@@ -90,8 +88,7 @@ bool plan_parse_range(struct text t, int64_t *ret_min_ms, int64_t *ret_max_ms, s
     return true;
 }
 
-/* ---- behaviours
- * ---------------------------------------------------------------------------------- */
+/* ---- behaviours ----------------------------------------------------------------------------- */
 
 /* A node as JSON again, for the field table of its own. Depth is that of the document. */
 static void rewrite(const struct json_node *node, struct json_writer *w)
@@ -245,8 +242,7 @@ bool plan_find_behaviour(const struct plan *plan, struct text name, const char *
     return true;
 }
 
-/* ---- script
- * -------------------------------------------------------------------------------------- */
+/* ---- script --------------------------------------------------------------------------------- */
 
 static bool is_plain_verb(struct text t)
 {
@@ -347,8 +343,7 @@ static bool read_script(struct plan *plan, const struct plan_document *document,
     return true;
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static void divide_times(struct plan *plan)
 {

@@ -66,7 +66,7 @@ void plan_release(struct plan *plan);
 /* NULL: no such behaviour. "normal" is always there. */
 const struct behaviour *plan_behaviour(const struct plan *plan, struct text name);
 
-/* ---- parts, for tests ------------------------------------------------------------------------ */
+/* ---- parts, for tests ----------------------------------------------------------------------- */
 
 /* "0.5%" -> 50 of 10000: 0% to 100%, at most two decimals. */
 bool plan_parse_share(struct text t, uint32_t *ret, struct err *err);

@@ -5,8 +5,7 @@
 #include "sim/plan_parts.h"
 #include "wire/json_pull.h"
 
-/* ---- labels by chance
- * ---------------------------------------------------------------------------- */
+/* ---- labels by chance ----------------------------------------------------------------------- */
 
 struct choice_value {
     struct text value;
@@ -86,8 +85,7 @@ static struct text choose(const struct choice *choice, uint64_t seed, struct tex
     return choice->values[i].value;
 }
 
-/* ---- addresses
- * ----------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 static bool read_ipv4(struct text t, uint32_t *ret)
 {
@@ -117,8 +115,7 @@ bool plan_count_ip(struct text base, uint32_t add, struct arena *arena, struct t
     return arena_copy(arena, (struct text){ space, (size_t)size }, ret);
 }
 
-/* ---- instances
- * ----------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 struct maker {
     struct plan *plan;

@@ -57,8 +57,7 @@ static void next(struct script *s)
     wait_for_step(s);
 }
 
-/* ---- what a step says
- * ---------------------------------------------------------------------------- */
+/* ---- what a step says ----------------------------------------------------------------------- */
 
 static const char *name_of(const struct plan_step *step, char space[static 32])
 {
@@ -88,8 +87,7 @@ static void explain(const struct call_result *result, char space[static ERR_TEXT
     arena_release(&arena);
 }
 
-/* ---- calls
- * --------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 static bool may_try_again(const struct call_result *result)
 {
@@ -179,8 +177,7 @@ static void on_wake(void *ctx)
     next(s);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 bool script_start(struct script *script, const struct script_options *options, struct err *err)
 {

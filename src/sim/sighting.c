@@ -10,8 +10,7 @@ uint32_t sighting_number(struct text id)
     return (uint32_t)number;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static void copy(char *space, size_t size, struct text t)
 {
@@ -102,8 +101,7 @@ bool sighting_read(const struct json_node *record, struct sighting *ret, struct 
     return true;
 }
 
-/* ---- checking
- * ------------------------------------------------------------------------------------ */
+/* ---- checking ------------------------------------------------------------------------------- */
 
 static bool check_sum(const struct sighting *s, struct err *err)
 {

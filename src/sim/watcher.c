@@ -14,8 +14,7 @@ static void blame(struct watcher *w, const struct err *err)
         snprintf(w->violations[i], sizeof w->violations[i], "%s", err->text);
 }
 
-/* ---- what was seen
- * ------------------------------------------------------------------------------- */
+/* ---- what was seen -------------------------------------------------------------------------- */
 
 static struct watched *find(const struct watcher *w, uint32_t number)
 {
@@ -96,8 +95,7 @@ static void check_live(struct watcher *w, const struct json_node *tree)
     blame(w, &err);
 }
 
-/* ---- calls
- * --------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 static void on_wake(void *ctx);
 static void look_at_next(struct watcher *w);
@@ -218,8 +216,7 @@ static void on_wake(void *ctx)
     ask(w, path, on_list);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 bool watcher_start(struct watcher *watcher, const struct watcher_options *options, struct err *err)
 {
@@ -247,8 +244,7 @@ void watcher_release(struct watcher *watcher)
     *watcher = (struct watcher){ .is_stopped = true };
 }
 
-/* ---- looking
- * ------------------------------------------------------------------------------------- */
+/* ---- looking -------------------------------------------------------------------------------- */
 
 uint32_t watcher_live_count(const struct watcher *watcher)
 {

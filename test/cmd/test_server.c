@@ -21,8 +21,7 @@
 #define ARGS_MAX    16
 #define TEXT_MAX    ((size_t)64 * 1024)
 
-/* ---- kit ---------------------------------------------------------------------------------------
- */
+/* ---- kit ------------------------------------------------------------------------------------ */
 
 struct kit {
     char folder[32];
@@ -211,8 +210,7 @@ static void assert_answers(const struct kit *kit, const char *request, const cha
         "--data", (kit)->folder, "--listen", "127.0.0.1:0", NULL                                   \
     }
 
-/* ---- starting ----------------------------------------------------------------------------------
- */
+/* ---- starting ------------------------------------------------------------------------------- */
 
 static void test_it_tells_the_log_where_it_listens_and_prints_nothing(void **state)
 {
@@ -382,8 +380,7 @@ static void test_it_makes_the_process_ready_for_a_long_life(void **state)
     assert_int_equal(WEXITSTATUS(status), 1 | 1 << 1 | 1 << 2 | 1 << 3);
 }
 
-/* ---- ending ------------------------------------------------------------------------------------
- */
+/* ---- ending --------------------------------------------------------------------------------- */
 
 static void test_both_signals_end_it_soon_whatever_is_open(void **state)
 {

@@ -8,8 +8,7 @@
 
 #include <unistd.h>
 
-/* ---- kit ---------------------------------------------------------------------------------------
- */
+/* ---- kit ------------------------------------------------------------------------------------ */
 
 struct kit {
     struct settings settings;
@@ -69,8 +68,7 @@ static void assert_contains(const char *text, const char *part)
         fail_msg("\"%s\" is not in \"%s\"", part, text);
 }
 
-/* ---- the list ----------------------------------------------------------------------------------
- */
+/* ---- the list ------------------------------------------------------------------------------- */
 
 static void test_the_table_keeps_its_own_rules(void **state)
 {
@@ -148,8 +146,7 @@ static void test_every_key_reaches_the_core_from_a_document(void **state)
     assert_true(fleet.is_manual);
 }
 
-/* ---- precedence --------------------------------------------------------------------------------
- */
+/* ---- precedence ----------------------------------------------------------------------------- */
 
 static void test_each_layer_beats_the_one_before(void **state)
 {
@@ -195,8 +192,7 @@ static void test_of_two_pairs_for_one_key_the_later_wins(void **state)
     assert_int_equal(kit->settings.value.max_concurrent, 8);
 }
 
-/* ---- files -------------------------------------------------------------------------------------
- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static void test_a_file_may_be_json_by_its_name(void **state)
 {
@@ -299,8 +295,7 @@ static void test_a_file_that_never_ends_is_refused(void **state)
     assert_says(kit, "cannot read the configuration file /dev/zero: File too large");
 }
 
-/* ---- environment -------------------------------------------------------------------------------
- */
+/* ---- environment ---------------------------------------------------------------------------- */
 
 static void test_a_bad_value_in_the_environment_is_named(void **state)
 {
@@ -368,8 +363,7 @@ static void test_one_bad_variable_undoes_the_others(void **state)
     assert_int_equal(kit->settings.sources[SETTING_store], SETTING_FROM_DEFAULT);
 }
 
-/* ---- --set and flags
- * ----------------------------------------------------------------------------- */
+/* ---- --set and flags ------------------------------------------------------------------------ */
 
 static void test_mistakes_in_pairs_are_named(void **state)
 {
@@ -440,8 +434,7 @@ static void test_mistakes_in_flags_are_named(void **state)
     assert_contains(kit->err.text, "--listen: \"7420\" is no address to listen on");
 }
 
-/* ---- what no single key can tell
- * ----------------------------------------------------------------- */
+/* ---- what no single key can tell ------------------------------------------------------------ */
 
 static void test_the_shortest_interval_must_not_exceed_the_longest(void **state)
 {
@@ -500,8 +493,7 @@ static void test_a_refused_address_names_the_way_out(void **state)
                      "or [::1], or say --insecure");
 }
 
-/* ---- printing
- * ------------------------------------------------------------------------------------ */
+/* ---- printing ------------------------------------------------------------------------------- */
 
 static void test_what_is_printed_reads_back_as_the_same_settings(void **state)
 {

@@ -10,7 +10,7 @@
 
 #define SELECTORS_MAX ((size_t)64 << 20)
 
-/* ---- the frame ------------------------------------------------------------------------------- */
+/* ---- the frame ------------------------------------------------------------------------------ */
 
 struct story *story_new(const struct fleet_settings *settings, uint64_t hash_seed)
 {
@@ -72,7 +72,7 @@ static void must(const struct story *s, enum err_code code)
         fail_msg("refused: %s", s->err.text);
 }
 
-/* ---- words ----------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 #define LABELS_MAX 8
 
@@ -107,7 +107,7 @@ static void read_version(const char *text, struct text *ret_code, struct text *r
         *ret_config = TEXT_NONE;
 }
 
-/* ---- instances ------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 static enum err_code register_one(struct story *s, const char *name, const char *ip,
                                   const char *labels, uint32_t *ret)
@@ -247,7 +247,7 @@ bool story_is_online(const struct story *s, const char *name)
     return story_instance(s, name)->presence == PRESENCE_ONLINE;
 }
 
-/* ---- rollouts -------------------------------------------------------------------------------- */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 struct rollout_config story_config(uint32_t batch_size, uint32_t failure_threshold)
 {
@@ -382,7 +382,7 @@ unsigned story_changes(const struct story *s, enum change_type type)
     return count;
 }
 
-/* ---- time ------------------------------------------------------------------------------------ */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 void story_tick(struct story *s)
 {

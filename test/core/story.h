@@ -32,7 +32,7 @@ struct story {
     uint32_t in_flight[STORY_ROLLOUTS]; /* by number: after the command before */
 };
 
-/* ---- the frame ------------------------------------------------------------------------------- */
+/* ---- the frame ------------------------------------------------------------------------------ */
 
 /* `settings` NULL: the default ones. Nothing may depend on the seed of the hashes. */
 struct story *story_new(const struct fleet_settings *settings, uint64_t hash_seed);
@@ -41,7 +41,7 @@ int story_setup(void **state);    /* of cmocka: *state is a struct story */
 int story_teardown(void **state);
 #define STORY(test) cmocka_unit_test_setup_teardown(test, story_setup, story_teardown)
 
-/* ---- before and after commands that a test gives itself -------------------------------------- */
+/* ---- before and after commands that a test gives itself ------------------------------------- */
 
 void story_command(struct story *s); /* fleet_begin() with the story's time */
 void story_done(struct story *s);    /* checks; closes and settles the round */
@@ -54,7 +54,7 @@ uint64_t story_hash(const struct story *s);
 /* Or the test fails and shows the first line that differs. */
 void story_assert_same(const char *before, const char *after);
 
-/* ---- instances ------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 /* Labels are "env=prod,zone=a"; "!zone" removes. Versions are "code/config"; "-" leaves a part out,
  * "" both. */
@@ -77,7 +77,7 @@ const char *story_wish(const struct story *s,
 const char *story_runs(const struct story *s, const char *name);
 bool story_is_online(const struct story *s, const char *name);
 
-/* ---- rollouts -------------------------------------------------------------------------------- */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 struct rollout_config story_config(uint32_t batch_size, uint32_t failure_threshold);
 struct deploy_command story_request(struct story *s, const char *selector, const char *version,
@@ -110,7 +110,7 @@ unsigned story_changes(const struct story *s, enum change_type type);
                      t_->in_progress, t_->completed, t_->failed);                                  \
     } while (0)
 
-/* ---- time ------------------------------------------------------------------------------------ */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 void story_tick(struct story *s);
 /* Takes back all rounds that are not settled. */

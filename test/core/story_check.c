@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the state as text ----------------------------------------------------------------------- */
+/* ---- the state as text ---------------------------------------------------------------------- */
 
 static void put_version(FILE *out, const struct fleet *fleet, const char *what, struct version v)
 {
@@ -150,7 +150,7 @@ static uint64_t frozen_hash(const struct fleet *fleet, const struct rollout *r)
     return hash;
 }
 
-/* ---- what must hold -------------------------------------------------------------------------- */
+/* ---- what must hold ------------------------------------------------------------------------- */
 
 #define CLAIM(condition, r)                                                                        \
     do {                                                                                           \

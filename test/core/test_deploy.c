@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-/* ---- admission (D3 to D6) -------------------------------------------------------------------- */
+/* ---- admission (D3 to D6) ------------------------------------------------------------------- */
 
 static void test_a_second_rollout_is_refused_while_one_is_live(void **state)
 {
@@ -155,7 +155,7 @@ static void test_only_the_configuration_can_be_deployed(void **state)
     assert_int_equal(r->state, ROLLOUT_COMPLETED);
 }
 
-/* ---- membership (A3 to A7) ------------------------------------------------------------------- */
+/* ---- membership (A3 to A7) ------------------------------------------------------------------ */
 
 static void test_a_member_failed_before_its_pick_does_not_fail_by_staying_so(void **state)
 {
@@ -341,7 +341,7 @@ static void test_a_pending_member_that_updates_itself_never_needed_it(void **sta
     assert_tally(r, 1, 1, 0, 0);
 }
 
-/* ---- the order of picks, slots --------------------------------------------------------------- */
+/* ---- the order of picks, slots -------------------------------------------------------------- */
 
 static void test_the_broken_are_picked_first_then_by_name(void **state)
 {

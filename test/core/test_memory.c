@@ -54,7 +54,7 @@ static void try_all(const struct trial *trial)
     }
 }
 
-/* ---- the fleets ------------------------------------------------------------------------------ */
+/* ---- the fleets ----------------------------------------------------------------------------- */
 
 static void nobody(struct story *s)
 {
@@ -126,7 +126,7 @@ static void due(struct story *s)
     s->now += HOUR;
 }
 
-/* ---- the commands ---------------------------------------------------------------------------- */
+/* ---- the commands --------------------------------------------------------------------------- */
 
 static bool registers(struct story *s, struct err *err)
 {
@@ -237,7 +237,7 @@ static bool ticks(struct story *s, struct err *err)
     return err->code == ERR_NONE;
 }
 
-/* ---- the tests ------------------------------------------------------------------------------- */
+/* ---- the tests ------------------------------------------------------------------------------ */
 
 #define TRIAL(name, fleet, what)                                                                   \
     static void name(void **state)                                                                 \

@@ -4,7 +4,7 @@
 
 #include "base/suite.h"
 
-/* ---- health and deadlines -------------------------------------------------------------------- */
+/* ---- health and deadlines ------------------------------------------------------------------- */
 
 static void test_a_report_of_an_older_order_decides_nothing_in_flight(void **state)
 {
@@ -245,7 +245,7 @@ static void test_time_with_nobody_in_flight_is_no_lack_of_progress(void **state)
     assert_int_equal(r->state, ROLLOUT_FAILED);
 }
 
-/* ---- leftovers (P9) -------------------------------------------------------------------------- */
+/* ---- leftovers (P9) ------------------------------------------------------------------------- */
 
 static void test_leftovers_are_accepted_after_their_timeout(void **state)
 {

@@ -69,7 +69,7 @@ static const char *a_version(struct driver *d)
     return PICK(d, list);
 }
 
-/* ---- what may be asked ----------------------------------------------------------------------- */
+/* ---- what may be asked ---------------------------------------------------------------------- */
 
 static struct fleet_settings some_settings(struct driver *d)
 {
@@ -163,7 +163,7 @@ static void do_progress(struct driver *d)
     story_done(d->s);
 }
 
-/* ---- what agents do -------------------------------------------------------------------------- */
+/* ---- what agents do ------------------------------------------------------------------------- */
 
 /* The agent has done what it was told, or repeats what runs. */
 static struct heartbeat_command behaved(const struct fleet *fleet, const struct instance *inst)
@@ -222,7 +222,7 @@ static void do_time(struct driver *d)
     story_tick(d->s);
 }
 
-/* ---- rounds ---------------------------------------------------------------------------------- */
+/* ---- rounds --------------------------------------------------------------------------------- */
 
 static void keep_dump(struct driver *d, uint32_t place)
 {
@@ -294,7 +294,7 @@ static void restart(struct driver *d)
     settle_all(d);
 }
 
-/* ---- the two phases -------------------------------------------------------------------------- */
+/* ---- the two phases ------------------------------------------------------------------------- */
 
 static void step(struct driver *d)
 {
@@ -395,7 +395,7 @@ static uint64_t run_seed(uint64_t seed, uint64_t hash_seed)
     return hash;
 }
 
-/* ---- tests ----------------------------------------------------------------------------------- */
+/* ---- tests ---------------------------------------------------------------------------------- */
 
 static uint64_t running; /* the seed */
 

@@ -22,7 +22,7 @@ static struct rollout *brought_to(struct story *s, unsigned count, const char *v
     return r;
 }
 
-/* ---- automatic ------------------------------------------------------------------------------- */
+/* ---- automatic ------------------------------------------------------------------------------ */
 
 static void test_a_breach_fails_the_rollout_and_starts_its_rollback_in_one_command(void **state)
 {
@@ -226,7 +226,7 @@ static void test_a_full_house_of_rollouts_can_still_be_rolled_back(void **state)
     assert_string_equal(story_wish(s, "a42"), "1/a");
 }
 
-/* ---- by hand --------------------------------------------------------------------------------- */
+/* ---- by hand -------------------------------------------------------------------------------- */
 
 static void test_a_live_rollout_can_be_rolled_back(void **state)
 {

@@ -31,7 +31,7 @@ static void test_all_tables_are_sound(void **state)
     }
 }
 
-/* ---- coverage of rows ------------------------------------------------------------------------ */
+/* ---- coverage of rows ----------------------------------------------------------------------- */
 
 static uint64_t taken; /* rows of one machine, one bit each */
 
@@ -49,7 +49,7 @@ static void assert_all_taken(const struct sm_machine *machine)
     taken = 0;
 }
 
-/* ---- 3.1 ------------------------------------------------------------------------------------- */
+/* ---- 3.1 ------------------------------------------------------------------------------------ */
 
 static void test_a_status_becomes_what_is_reported(void **state)
 {
@@ -94,7 +94,7 @@ static void test_presence_follows_silence_and_sound(void **state)
     assert_all_taken(&presence_machine);
 }
 
-/* ---- 5.2, 5.3 -------------------------------------------------------------------------------- */
+/* ---- 5.2, 5.3 ------------------------------------------------------------------------------- */
 
 #define NOW 1000000ll
 
@@ -273,7 +273,7 @@ static void test_causes_have_words(void **state)
     assert_string_equal(rollout_outcome_word(OUTCOME_PARTIAL), "partial");
 }
 
-/* ---- 4.1, 4.3 -------------------------------------------------------------------------------- */
+/* ---- 4.1, 4.3 ------------------------------------------------------------------------------- */
 
 struct rollout_case {
     enum rollout_state from;

@@ -5,7 +5,7 @@
 
 #include "base/suite.h"
 
-/* ---- pause and resume (K7, 4.1) -------------------------------------------------------------- */
+/* ---- pause and resume (K7, 4.1) ------------------------------------------------------------- */
 
 static void test_a_pause_picks_nothing_and_lets_members_finish(void **state)
 {
@@ -173,7 +173,7 @@ static void test_downtime_does_not_count_towards_deadlines(void **state)
     assert_int_equal(r->state, ROLLOUT_FAILED);
 }
 
-/* ---- verbs (4.3) ----------------------------------------------------------------------------- */
+/* ---- verbs (4.3) ---------------------------------------------------------------------------- */
 
 static void test_verbs_answer_as_their_table_says(void **state)
 {

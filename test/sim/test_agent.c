@@ -39,8 +39,7 @@ static void beat(struct agent *a, uint32_t code, uint64_t generation, int64_t no
     assert_null(agent_invariant(a));
 }
 
-/* ---- tables
- * -------------------------------------------------------------------------------------- */
+/* ---- tables --------------------------------------------------------------------------------- */
 
 static void complain(void *ctx, const struct sm_finding *finding)
 {
@@ -143,8 +142,7 @@ static void test_random_lives_keep_the_invariants_and_take_every_row(void **stat
                 fail_msg("row %zu of %s was never taken", i, machines[m]->name);
 }
 
-/* ---- the protocol
- * -------------------------------------------------------------------------------- */
+/* ---- the protocol --------------------------------------------------------------------------- */
 
 static void test_it_registers_first_and_reports_at_once(void **state)
 {
@@ -415,8 +413,7 @@ static void test_flapping_starts_with_the_first_update(void **state)
     assert_int_equal(agent_status(&a, 2200), INSTANCE_HEALTHY);
 }
 
-/* ---- back-offs
- * ----------------------------------------------------------------------------------- */
+/* ---- back-offs ------------------------------------------------------------------------------ */
 
 static void test_waits_are_random_below_a_bound_that_doubles_to_a_minute(void **state)
 {
@@ -494,8 +491,7 @@ static void test_backing_off_goes_on_when_an_update_ends(void **state)
     assert_int_equal(a.call_due, due);
 }
 
-/* ---- chance
- * -------------------------------------------------------------------------------------- */
+/* ---- chance --------------------------------------------------------------------------------- */
 
 struct fates {
     uint32_t good, failed, crashed, lied;

@@ -38,8 +38,7 @@ static const char yaml[] = "token: secret\n"
                            "  normal: {latency: 1s}\n"
                            "  bad: {latency: 1s, failure_rate: 100%}\n";
 
-/* ---- the server
- * ---------------------------------------------------------------------------------- */
+/* ---- the server ----------------------------------------------------------------------------- */
 
 static void take_text(const struct json_node *tree, const char *path, char *space, size_t size)
 {
@@ -141,8 +140,7 @@ static int answer(struct world *world, const struct call *call, struct buffer *b
     return status;
 }
 
-/* ---- the fixture
- * --------------------------------------------------------------------------------- */
+/* ---- the fixture ---------------------------------------------------------------------------- */
 
 static struct http_fleet_options options_of(struct fake *fake)
 {
@@ -207,8 +205,7 @@ static bool everybody_runs_the_wish(void *ctx)
     return count_running(fake, fake->wish) == INSTANCES;
 }
 
-/* ---- tests
- * --------------------------------------------------------------------------------------- */
+/* ---- tests ---------------------------------------------------------------------------------- */
 
 static void test_everybody_registers_and_reports_what_runs(void **state)
 {

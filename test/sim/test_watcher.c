@@ -6,8 +6,7 @@
 #include "sim/watcher.h"
 #include "world.h"
 
-/* ---- one look
- * ------------------------------------------------------------------------------------ */
+/* ---- one look ------------------------------------------------------------------------------- */
 
 #define RECORD_SIZE 2048
 
@@ -229,8 +228,7 @@ static void test_a_record_without_its_counts_is_no_record(void **state)
     arena_release(&arena);
 }
 
-/* ---- looking again and again
- * --------------------------------------------------------------------- */
+/* ---- looking again and again ---------------------------------------------------------------- */
 
 #define RECORDS_MAX 8
 
@@ -477,8 +475,7 @@ static void test_a_record_that_is_kept_no_longer_is_let_go(void **state)
     assert_int_equal(fake->watcher.violation_count, 0);
 }
 
-/* ---- scripts
- * ------------------------------------------------------------------------------------- */
+/* ---- scripts -------------------------------------------------------------------------------- */
 
 static void on_told(void *ctx, const char *sentence)
 {

@@ -58,8 +58,7 @@ static struct sm_machine plant(const struct sm_row *rows, size_t row_count, stru
     return ret;
 }
 
-/* ---- what was found ---------------------------------------------------------------------------
- */
+/* ---- what was found ------------------------------------------------------------------------- */
 
 enum proof { ASSUMED, PROVEN };
 
@@ -85,8 +84,7 @@ static void assert_only(const struct sm_machine *machine, const char *code,
     assert_found(&findings->list[0], code, severity, proof, witness, text);
 }
 
-/* ---- one fault each ---------------------------------------------------------------------------
- */
+/* ---- one fault each ------------------------------------------------------------------------- */
 
 static void test_a_sound_machine_has_no_findings(void **unused)
 {
@@ -359,8 +357,7 @@ static void test_of_two_shortest_witnesses_the_higher_row_is_shown(void **unused
                 "state d is not final and no row leads out of it");
 }
 
-/* ---- rows and lists out of range --------------------------------------------------------------
- */
+/* ---- rows and lists out of range ------------------------------------------------------------ */
 
 static void assert_bad_row(struct sm_row bad, const char *text)
 {

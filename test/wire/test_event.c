@@ -46,7 +46,7 @@ static void add_running(struct kit *kit, const char *name)
     kit_beat(kit, name, "{'code_version':'1','configuration_version':'c','status':1}");
 }
 
-/* ---- instances ------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 static void test_a_registration_tells_address_and_labels(void **state)
 {
@@ -116,7 +116,7 @@ static void test_a_deletion_tells_what_was_lost(void **state)
     kit_assert_at(kit, entry(kit, CHANGE_DELETED), "new", "{}");
 }
 
-/* ---- members --------------------------------------------------------------------------------- */
+/* ---- members -------------------------------------------------------------------------------- */
 
 static void test_a_pick_tells_the_old_wish_and_the_new(void **state)
 {
@@ -179,7 +179,7 @@ static void test_joining_and_leaving_are_told(void **state)
     kit_assert_at(kit, entry(kit, CHANGE_LEFT), "new", "{}");
 }
 
-/* ---- rollouts -------------------------------------------------------------------------------- */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 static void test_a_new_rollout_tells_what_was_asked_for(void **state)
 {

@@ -6,7 +6,7 @@
 #include "wire/fleet_kit.h"
 #include "wire/record.h"
 
-/* ---- storing and loading --------------------------------------------------------------------- */
+/* ---- storing and loading -------------------------------------------------------------------- */
 
 struct stored {
     struct text key, value;
@@ -90,7 +90,7 @@ static void assert_same_after_loading(struct kit *from, struct kit *to)
     }
 }
 
-/* ---- keys ------------------------------------------------------------------------------------ */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 static void test_keys_sort_as_their_numbers_and_hide_no_slash(void **state)
 {
@@ -115,7 +115,7 @@ static void test_keys_sort_as_their_numbers_and_hide_no_slash(void **state)
     assert_text(buffer_text(&kit->out), "event/18446744073709551615");
 }
 
-/* ---- what the records look like -------------------------------------------------------------- */
+/* ---- what the records look like ------------------------------------------------------------- */
 
 static void test_a_new_instance_is_a_small_record(void **state)
 {
@@ -195,7 +195,7 @@ static void test_a_rollout_is_stored_with_its_whole_configuration(void **state)
         "'progressed_at':1924941601000}");
 }
 
-/* ---- round trips ----------------------------------------------------------------------------- */
+/* ---- round trips ---------------------------------------------------------------------------- */
 
 static void test_a_fleet_in_mid_rollout_survives_a_restart(void **state)
 {
@@ -337,8 +337,7 @@ static void test_fleets_after_random_commands_survive_a_restart(void **state)
     assert_true(lived > 5 && ended > 60); /* the commands did something */
 }
 
-/* ---- records with every member at random ------------------------------------------------------
- */
+/* ---- records with every member at random ---------------------------------------------------- */
 
 static uint32_t random_text(struct kit *kit, struct dice *dice)
 {

@@ -205,7 +205,7 @@ static void test_random_damage_never_loads_something_else(void **state)
     assert_true(refused > 1000 && loaded > 100);
 }
 
-/* ---- journal entries ------------------------------------------------------------------------- */
+/* ---- journal entries ------------------------------------------------------------------------ */
 
 #define EVENT "event/00000000000000000042"
 

@@ -24,7 +24,7 @@ static bool read_register(struct text body, struct arena *arena, struct err *err
     return taken;
 }
 
-/* ---- registration ---------------------------------------------------------------------------- */
+/* ---- registration --------------------------------------------------------------------------- */
 
 static void test_the_published_registration_is_taken(void **state)
 {
@@ -168,7 +168,7 @@ static void test_an_instance_has_at_most_64_labels(void **state)
     REFUSE(kit, read_register, list);
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
+/* ---- tokens --------------------------------------------------------------------------------- */
 
 static void test_the_token_is_read_whatever_the_fields_are(void **state)
 {
@@ -204,7 +204,7 @@ static void test_a_token_in_a_body_that_is_no_json_is_not_read(void **state)
     assert_text(token, "untouched");
 }
 
-/* ---- verbs ----------------------------------------------------------------------------------- */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 static struct verb_command take_verb(struct kit *kit, enum verb verb, const char *body)
 {
@@ -282,7 +282,7 @@ static void test_wrong_bodies_of_verbs_are_refused(void **state)
     REFUSE(kit, read_promote, promotes);
 }
 
-/* ---- ids ------------------------------------------------------------------------------------- */
+/* ---- ids ------------------------------------------------------------------------------------ */
 
 static void test_ids_are_r_and_a_number(void **state)
 {

@@ -41,7 +41,7 @@ static void assert_state(const struct wire_heartbeat *h, const char *code, const
     assert_int_equal(h->command.status, status);
 }
 
-/* ---- forms ----------------------------------------------------------------------------------- */
+/* ---- forms ---------------------------------------------------------------------------------- */
 
 static void test_the_published_heartbeat_is_taken(void **state)
 {
@@ -150,7 +150,7 @@ static void test_a_status_is_a_number_or_a_name_in_any_case(void **state)
     }
 }
 
-/* ---- warnings -------------------------------------------------------------------------------- */
+/* ---- warnings ------------------------------------------------------------------------------- */
 
 static void test_a_desired_state_is_ignored_with_a_warning(void **state)
 {
@@ -194,7 +194,7 @@ static void test_unknown_keys_of_a_heartbeat_are_warnings(void **state)
     assert_true(text_starts_with(warnings.list[3], TEXT("/x was ignored")));
 }
 
-/* ---- contradictions -------------------------------------------------------------------------- */
+/* ---- contradictions ------------------------------------------------------------------------- */
 
 static void test_equal_values_may_be_given_twice(void **state)
 {

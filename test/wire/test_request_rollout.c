@@ -66,7 +66,7 @@ static void assert_config(struct kit *kit, const struct rollout_config *config,
     "'health_deadline':'5m','progress_deadline':'0s','min_available':0,'domains':[],"              \
     "'dynamic':true,'offline':'wait','leftover_timeout':'10m','on_leftover':'complete'}"
 
-/* ---- deploy ---------------------------------------------------------------------------------- */
+/* ---- deploy --------------------------------------------------------------------------------- */
 
 static void test_the_published_deploy_is_taken(void **state)
 {
@@ -325,7 +325,7 @@ static void test_a_deploy_keeps_to_its_limits(void **state)
     REFUSE(kit, read_deploy, over);
 }
 
-/* ---- rollback -------------------------------------------------------------------------------- */
+/* ---- rollback ------------------------------------------------------------------------------- */
 
 static void test_an_empty_rollback_asks_for_everything_by_default(void **state)
 {

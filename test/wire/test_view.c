@@ -9,7 +9,7 @@ static struct text instance(struct kit *kit, const char *key, bool with_trail)
     return kit_written(kit);
 }
 
-/* ---- instances ------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 static void test_a_new_instance_shows_what_is_absent_as_null(void **state)
 {
@@ -139,7 +139,7 @@ static void test_an_instance_that_fell_silent_is_not_online(void **state)
     kit_assert_at(kit, instance(kit, "a", false), "last_seen", "'2030-12-31T10:00:00.000Z'");
 }
 
-/* ---- parts ----------------------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------------------- */
 
 static void test_a_selector_is_a_map_as_far_as_it_can_be(void **state)
 {
@@ -175,7 +175,7 @@ static void test_verbs_are_listed_by_their_words(void **state)
     kit_assert(kit, kit_written(kit), "['pause','abort','rollback']");
 }
 
-/* ---- the reply to a heartbeat ---------------------------------------------------------------- */
+/* ---- the reply to a heartbeat --------------------------------------------------------------- */
 
 static void test_the_reply_tells_what_to_run(void **state)
 {
@@ -236,7 +236,7 @@ static void test_warnings_that_did_not_fit_are_counted(void **state)
     kit_assert_at(kit, kit_written(kit), "warnings.8", "'and 3 more'");
 }
 
-/* ---- problems -------------------------------------------------------------------------------- */
+/* ---- problems ------------------------------------------------------------------------------- */
 
 static struct text problem(struct kit *kit, const struct err *err,
                            const struct wire_conflict *extra, struct text path)

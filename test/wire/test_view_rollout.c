@@ -21,7 +21,7 @@ static void add_instances(struct kit *kit, unsigned count)
     }
 }
 
-/* ---- the record ------------------------------------------------------------------------------ */
+/* ---- the record ----------------------------------------------------------------------------- */
 
 static void test_a_running_rollout_shows_everything(void **state)
 {
@@ -161,7 +161,7 @@ static void test_a_retry_names_what_it_repeats(void **state)
     kit_assert_at(kit, show(kit, fleet_rollout(&kit->fleet, 2)), "reason", "'once more'");
 }
 
-/* ---- waiting --------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static void test_a_pause_is_what_is_waited_for(void **state)
 {
