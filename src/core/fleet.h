@@ -130,7 +130,7 @@ struct rollout_live {
     uint32_t entering_count, entering_capacity;
 };
 
-struct undo_instance; /* fleet.c's own: what a record was before its first change in a round */
+struct undo_instance; /* fleet_log.c's own: what a record was before its first change in a round */
 struct undo_rollout;
 
 /* Counters as they were when a round was closed. */
