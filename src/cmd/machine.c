@@ -14,13 +14,8 @@
 #define PRINT_MAX ((size_t)4 << 20)
 
 static const struct sm_machine *const machines[] = {
-    &instance_machine,
-    &presence_machine,
-    &member_machine,
-    &rollout_machine,
-    &link_machine,
-    &work_machine,
-    &story_machine,
+    &instance_machine, &presence_machine, &member_machine, &rollout_machine,
+    &link_machine,     &work_machine,     &story_machine,
 };
 #define MACHINE_COUNT (sizeof machines / sizeof machines[0])
 

@@ -376,7 +376,8 @@ static void test_mistakes_in_pairs_are_named(void **state)
         { "max_concurrent=1,\"store\":\"memory\"",
           "--set max_concurrent must be an integer from 1 to 100, not \"1,\"store\":\"memory\"\"" },
         { "max_concurrent=", "--set max_concurrent must be an integer from 1 to 100, not \"\"" },
-        { "max_concurrent=01", "--set max_concurrent must be an integer from 1 to 100, not \"01\"" },
+        { "max_concurrent=01",
+          "--set max_concurrent must be an integer from 1 to 100, not \"01\"" },
         { "insecure=1", "--set insecure must be true or false, not \"1\"" },
         { "heartbeat_timeout=90",
           "--set heartbeat_timeout must be a duration such as \"90s\" or \"1h30m\", from \"100ms\" "

@@ -465,8 +465,10 @@ static void test_words_are_short_plain_and_unique(void **unused)
     assert_bad_state_word(NULL, "state 1 (?) is empty");
     assert_bad_state_word("", "state 1 () is empty");
     assert_bad_state_word("a", "state 1 (a) stands twice in its list");
-    assert_bad_state_word("b.d", "state 1 (b.d) has a character other than letters, digits, _ and -");
-    assert_bad_state_word("b\"", "state 1 (b\") has a character other than letters, digits, _ and -");
+    assert_bad_state_word("b.d",
+                          "state 1 (b.d) has a character other than letters, digits, _ and -");
+    assert_bad_state_word("b\"",
+                          "state 1 (b\") has a character other than letters, digits, _ and -");
     assert_bad_state_word("stay",
                           "a state is called stay or refuse, like the targets of every machine");
     assert_bad_state_word(longest,
