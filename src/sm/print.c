@@ -93,11 +93,12 @@ static bool is_mermaid_keyword(const char *word)
 
 static bool is_mermaid_id(const char *word)
 {
-    return word[0] >= 'a' && word[0] <= 'z' && !strchr(word, '-') && !is_mermaid_keyword(word);
+    bool is_letter = (word[0] >= 'a' && word[0] <= 'z') || (word[0] >= 'A' && word[0] <= 'Z');
+    return is_letter && strncmp(word, "S_", 2) != 0 && !strchr(word, '-') &&
+           !is_mermaid_keyword(word);
 }
 
-/* Words have no capitals, so an alias meets no other state's name, and no other alias: the prefix
- * is the same for all, and '-' alone becomes "X". */
+/* An alias meets no other state's name, because what begins like one has an alias too. */
 static void put_mermaid_id(struct out *out, const char *word)
 {
     if (is_mermaid_id(word)) {
