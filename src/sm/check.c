@@ -173,8 +173,7 @@ static bool witness_row(struct check *check, size_t i)
     return witness_event(check, row->from, row->on, condition_of(check, i));
 }
 
-/* ---- what must hold before anything else can be looked at -------------------------------------
- */
+/* ---- what must hold before anything else can be looked at ----------------------------------- */
 
 static void check_limit(struct check *check, const char *what, unsigned count, unsigned max)
 {
@@ -243,8 +242,7 @@ static void check_all_words(struct check *check)
                "a state is called stay or refuse, like the targets of every machine");
 }
 
-/* ---- rows that make no sense ------------------------------------------------------------------
- */
+/* ---- rows that make no sense ---------------------------------------------------------------- */
 
 static const char *row_fault(const struct sm_machine *machine, const struct sm_row *row)
 {
@@ -280,8 +278,7 @@ static void check_ranges(struct check *check)
     }
 }
 
-/* ---- what can be reached ----------------------------------------------------------------------
- */
+/* ---- what can be reached -------------------------------------------------------------------- */
 
 static void mark_shadowed_rows(struct check *check)
 {
@@ -375,8 +372,7 @@ static void check_states(struct check *check)
     }
 }
 
-/* ---- rows and pairs ---------------------------------------------------------------------------
- */
+/* ---- rows and pairs ------------------------------------------------------------------------- */
 
 static void check_row(struct check *check, size_t i)
 {
@@ -467,8 +463,7 @@ static void check_pairs(struct check *check)
     }
 }
 
-/* ---- words ------------------------------------------------------------------------------------
- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 static void check_used(struct check *check, const char *kind, const struct sm_words *words,
                        uint64_t used)

@@ -73,8 +73,7 @@ static void put_label(struct out *out, const struct sm_row *row)
     put_effects(out, row, " / ");
 }
 
-/* ---- mermaid ----------------------------------------------------------------------------------
- */
+/* ---- mermaid -------------------------------------------------------------------------------- */
 
 /* Words with a meaning of their own where mermaid expects the name of a state. */
 static bool is_mermaid_keyword(const char *word)
@@ -157,8 +156,7 @@ void sm_mermaid(const struct sm_machine *machine, sm_print_fn *print, void *ctx)
     }
 }
 
-/* ---- DOT and JSON share their quoting ---------------------------------------------------------
- */
+/* ---- DOT and JSON share their quoting ------------------------------------------------------- */
 
 /* Bytes from 0x80 on pass: texts are UTF-8. */
 static void put_escaped(struct out *out, const char *text)
@@ -185,8 +183,7 @@ static void put_quoted(struct out *out, const char *text)
     put(out, "\"");
 }
 
-/* ---- DOT --------------------------------------------------------------------------------------
- */
+/* ---- DOT ------------------------------------------------------------------------------------ */
 
 static void put_dot_state(struct out *out, unsigned state)
 {
@@ -230,8 +227,7 @@ void sm_dot(const struct sm_machine *machine, sm_print_fn *print, void *ctx)
     put(&out, "}\n");
 }
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ----------------------------------------------------------------------------------- */
 
 static void put_json_field(struct out *out, const char *key, const char *value)
 {

@@ -85,7 +85,7 @@ void wire_config_init(struct wire_config *config)
     *config = (struct wire_config){ .config = rollout_config_default };
 }
 
-/* ---- what is reserved ------------------------------------------------------------------------ */
+/* ---- what is reserved ----------------------------------------------------------------------- */
 
 static bool refuse(enum err_code code, const char *pointer, const char *key, const char *why,
                    struct err *err)
@@ -146,7 +146,7 @@ bool wire_config_check(const struct wire_config *c, const char *pointer, struct 
     return check_raw(c, pointer, err);
 }
 
-/* ---- writing --------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 void wire_write_config(struct json_writer *w, const struct rollout_config *config)
 {

@@ -12,7 +12,7 @@ struct entry {
     const struct rollout *r;     /* NULL: about an instance, or the record is gone */
 };
 
-/* ---- parts ----------------------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------------------- */
 
 static void put_state(struct entry *e, const char *key, struct version v)
 {
@@ -50,7 +50,7 @@ static void put_message(struct entry *e)
         json_put_text(&e->w, "message", message);
 }
 
-/* ---- instances ------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 /* The same members on both sides: those that changed. Returns whether there were any. */
 static bool put_updated(struct entry *e, uint8_t status, struct version current, uint32_t labels)
@@ -130,7 +130,7 @@ static void put_new_of_instance(struct entry *e)
     }
 }
 
-/* ---- rollouts -------------------------------------------------------------------------------- */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 static void put_old_of_rollout(struct entry *e)
 {
@@ -182,7 +182,7 @@ static void put_new_of_rollout(struct entry *e)
     wire_write_progress(&e->w, rollout_tally(r));
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static void put_head(struct entry *e, int64_t now, struct text actor)
 {

@@ -7,7 +7,7 @@
 #include "wire/request.h"
 #include "wire/view.h"
 
-/* ---- keys ------------------------------------------------------------------------------------ */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 #define INSTANCE_PREFIX TEXT("instance/")
 #define ROLLOUT_PREFIX  TEXT("rollout/")
@@ -38,7 +38,7 @@ bool record_key_is(struct text key, const struct buffer *expected)
     return !expected->failed && text_equal(key, buffer_text(expected));
 }
 
-/* ---- damage ---------------------------------------------------------------------------------- */
+/* ---- damage --------------------------------------------------------------------------------- */
 
 bool record_is_damaged(struct text key, const char *what, struct err *err)
 {
@@ -61,7 +61,7 @@ bool record_read(const struct json_table *table, struct text key, struct text js
     return record_is_damaged(key, buffer_c_string(&s.buffer), err);
 }
 
-/* ---- versions -------------------------------------------------------------------------------- */
+/* ---- versions ------------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct json_field version_fields[] = {
@@ -97,7 +97,7 @@ bool record_take_version(struct fleet *fleet, const struct stored_version *store
            intern_take(&fleet->texts, stored->config, &ret->config);
 }
 
-/* ---- members --------------------------------------------------------------------------------- */
+/* ---- members -------------------------------------------------------------------------------- */
 
 void record_put_number(struct json_writer *w, const char *key, int64_t value)
 {
@@ -138,7 +138,7 @@ bool record_take_rollout(struct text id, uint32_t *ret)
     return id.size == 0 || wire_read_rollout_id(id, ret, NULL);
 }
 
-/* ---- journal entries ------------------------------------------------------------------------- */
+/* ---- journal entries ------------------------------------------------------------------------ */
 
 /* Takes `expected` off the front of *rest. */
 static bool take(struct text *rest, struct text expected)

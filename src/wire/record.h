@@ -12,13 +12,13 @@
 
 #include "core/fleet.h"
 
-/* ---- keys ------------------------------------------------------------------------------------ */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 void wire_instance_key(struct buffer *out, struct text key); /* instance/<percent-encoded> */
 void wire_rollout_key(struct buffer *out, uint32_t number);  /* rollout/00000042 */
 void wire_event_key(struct buffer *out, uint64_t index);     /* event/00000000000000000042 */
 
-/* ---- records --------------------------------------------------------------------------------- */
+/* ---- records -------------------------------------------------------------------------------- */
 
 void wire_store_instance(struct buffer *out, const struct fleet *fleet, uint32_t slot);
 /* Adds the instance to the fleet. Fails with ERR_CORRUPT, the sentence naming the key, when the
@@ -42,7 +42,7 @@ void wire_store_rollout(struct buffer *out, const struct fleet *fleet, const str
 bool wire_load_rollout(struct fleet *fleet, struct text key, struct text json,
                        struct arena *scratch, struct err *err);
 
-/* ---- journal entries ------------------------------------------------------------------------- */
+/* ---- journal entries ------------------------------------------------------------------------ */
 
 struct wire_event_head {
     uint8_t type;     /* enum change_type */

@@ -7,7 +7,7 @@
 #include "wire/view.h"
 #include "wire/words.h"
 
-/* ---- storing --------------------------------------------------------------------------------- */
+/* ---- storing -------------------------------------------------------------------------------- */
 
 static void put_order(struct json_writer *w, const struct fleet *fleet, const struct assignment *a)
 {
@@ -71,7 +71,7 @@ void wire_store_instance(struct buffer *out, const struct fleet *fleet, uint32_t
     json_end_object(&w);
 }
 
-/* ---- loading --------------------------------------------------------------------------------- */
+/* ---- loading -------------------------------------------------------------------------------- */
 
 struct stored_trail {
     struct text rollout;

@@ -9,7 +9,7 @@
 #include "wire/view.h"
 #include "wire/words.h"
 
-/* ---- storing --------------------------------------------------------------------------------- */
+/* ---- storing -------------------------------------------------------------------------------- */
 
 static void put_request(struct json_writer *w, const struct fleet *fleet, const struct rollout *r)
 {
@@ -74,7 +74,7 @@ void wire_store_rollout(struct buffer *out, const struct fleet *fleet, const str
     json_end_object(&w);
 }
 
-/* ---- loading --------------------------------------------------------------------------------- */
+/* ---- loading -------------------------------------------------------------------------------- */
 
 struct stored_request {
     struct text code, config;

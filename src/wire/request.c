@@ -25,7 +25,7 @@ bool wire_take_labels(struct arena *arena, const struct json_pair *pairs, uint32
     return true;
 }
 
-/* ---- registration ---------------------------------------------------------------------------- */
+/* ---- registration --------------------------------------------------------------------------- */
 
 struct instance_body {
     struct json_given given;
@@ -133,7 +133,7 @@ bool wire_read_register(struct text body, struct arena *arena, struct wire_regis
     return true;
 }
 
-/* ---- verbs ----------------------------------------------------------------------------------- */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 struct verb_body {
     struct json_given given;
@@ -199,7 +199,7 @@ bool wire_read_verb(struct text body, struct arena *arena, enum verb verb, struc
     return true;
 }
 
-/* ---- ids ------------------------------------------------------------------------------------- */
+/* ---- ids ------------------------------------------------------------------------------------ */
 
 bool wire_read_rollout_id(struct text id, uint32_t *ret, struct err *err)
 {

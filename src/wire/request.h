@@ -13,7 +13,7 @@
 #include "core/command.h"
 #include "wire/json_read.h"
 
-/* ---- registration ---------------------------------------------------------------------------- */
+/* ---- registration --------------------------------------------------------------------------- */
 
 /* Only the token, because it is tested before the fields: they may be wrong or missing here. A
  * token that is missing or null is TEXT_NONE. */
@@ -29,7 +29,7 @@ struct wire_register {
 bool wire_read_register(struct text body, struct arena *arena, struct wire_register *ret,
                         struct json_warnings *warnings, struct err *err);
 
-/* ---- heartbeats ------------------------------------------------------------------------------ */
+/* ---- heartbeats ----------------------------------------------------------------------------- */
 
 struct wire_heartbeat {
     struct heartbeat_command command;
@@ -43,7 +43,7 @@ struct wire_heartbeat {
 bool wire_read_heartbeat(struct text body, struct arena *arena, struct wire_heartbeat *ret,
                          struct json_warnings *warnings, struct err *err);
 
-/* ---- rollouts -------------------------------------------------------------------------------- */
+/* ---- rollouts ------------------------------------------------------------------------------- */
 
 /* Q2. */
 bool wire_read_deploy(struct text body, struct arena *arena, struct deploy_command *ret,

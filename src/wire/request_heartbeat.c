@@ -105,7 +105,7 @@ const struct json_table wire_heartbeat_table = {
     .given_offset = offsetof(struct report_body, top.given),
 };
 
-/* ---- what is given once, or twice ------------------------------------------------------------ */
+/* ---- what is given once, or twice ----------------------------------------------------------- */
 
 struct merge {
     struct wire_heartbeat h;

@@ -6,7 +6,7 @@
 #include "wire/request.h"
 #include "wire/request_parts.h"
 
-/* ---- what both have -------------------------------------------------------------------------- */
+/* ---- what both have ------------------------------------------------------------------------- */
 
 struct choice_body {
     struct json_given given;
@@ -127,7 +127,7 @@ static bool take_selector(const struct choice_body *read, struct arena *arena, s
     return err_set_at(err, why.code, is_by_labels ? "/labels" : "/selector", "%s", why.text);
 }
 
-/* ---- deploy ---------------------------------------------------------------------------------- */
+/* ---- deploy --------------------------------------------------------------------------------- */
 
 static bool check_deploy(const struct choice_body *read, struct err *err)
 {
@@ -159,7 +159,7 @@ bool wire_read_deploy(struct text body, struct arena *arena, struct deploy_comma
     return true;
 }
 
-/* ---- rollback -------------------------------------------------------------------------------- */
+/* ---- rollback ------------------------------------------------------------------------------- */
 
 static bool take_config(const struct choice_body *read, struct arena *arena,
                         const struct rollout_config **ret, struct err *err)

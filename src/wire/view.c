@@ -5,7 +5,7 @@
 #include "core/place.h"
 #include "wire/progress.h"
 
-/* ---- parts ----------------------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------------------- */
 
 void wire_write_rollout_id(struct json_writer *w, uint32_t number)
 {
@@ -125,7 +125,7 @@ void wire_write_warnings(struct json_writer *w, const struct json_warnings *warn
     json_end_list(w);
 }
 
-/* ---- instances ------------------------------------------------------------------------------- */
+/* ---- instances ------------------------------------------------------------------------------ */
 
 /* The rollout whose orders the instance follows, or followed last; 0: none. */
 static uint32_t rollout_of(const struct fleet *fleet, const struct instance *inst)
@@ -220,7 +220,7 @@ void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint3
     json_end_object(w);
 }
 
-/* ---- the reply to a heartbeat ---------------------------------------------------------------- */
+/* ---- the reply to a heartbeat --------------------------------------------------------------- */
 
 #define LABELS_IGNORED "/labels was ignored: the setting agent_labels is ignore"
 

@@ -9,7 +9,7 @@
 #include "wire/json_read.h"
 #include "wire/json_write.h"
 
-/* ---- parts ----------------------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------------------- */
 
 /* "r-42"; null for 0. */
 void wire_write_rollout_id(struct json_writer *w, uint32_t number);
@@ -26,7 +26,7 @@ void wire_write_progress(struct json_writer *w, const struct tally *tally);
 /* The verbs of a set, one bit per enum verb, as a list of words. */
 void wire_write_verbs(struct json_writer *w, uint32_t verbs);
 
-/* ---- objects --------------------------------------------------------------------------------- */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 /* update_state, deployment_id, attempt and cause are of the live rollout the instance belongs to,
  * else of its newest order; deadline_at only while a deadline acts. */
@@ -56,7 +56,7 @@ void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet
 /* A list of texts; says how many more there were. NULL: empty. */
 void wire_write_warnings(struct json_writer *w, const struct json_warnings *warnings);
 
-/* ---- errors ---------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 /* What a refusal tells besides; everything may be left out. */
 struct wire_conflict {

@@ -2,7 +2,7 @@
  * view_rollout.c - what clients see of a rollout, and why it waits, in sentences. */
 #include "wire/view.h"
 
-/* ---- waiting --------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static const char *plural(uint32_t count)
 {
@@ -90,7 +90,7 @@ static void put_waiting(struct json_writer *w, const struct fleet *fleet, const 
     json_end_list(w);
 }
 
-/* ---- parts ----------------------------------------------------------------------------------- */
+/* ---- parts ---------------------------------------------------------------------------------- */
 
 static void put_id(struct json_writer *w, const char *key, uint32_t number)
 {
@@ -163,7 +163,7 @@ static void put_relations(struct json_writer *w, const struct rollout *r)
     json_end_list(w);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
                              const struct rollout *r, int64_t store_fails_since)
