@@ -54,7 +54,7 @@ static void arrange(const struct keeper_task *task)
     close_from(FIRST_FREE_FD, 0);
 }
 
-static noreturn void become_command(const struct keeper_task *task)
+static _Noreturn void become_command(const struct keeper_task *task)
 {
     struct sigaction plain = { .sa_handler = SIG_DFL };
     sigset_t none;
@@ -133,7 +133,7 @@ static void watch_leader(struct watch *w)
     }
 }
 
-static noreturn void report(const struct watch *w)
+static _Noreturn void report(const struct watch *w)
 {
     int status = 0;
     if (w->is_ending)
@@ -148,7 +148,7 @@ static noreturn void report(const struct watch *w)
     _exit(1);
 }
 
-noreturn void keeper_run(const struct keeper_task *task)
+_Noreturn void keeper_run(const struct keeper_task *task)
 {
     sigset_t all;
     struct watch w = { .task = task, .deadline = now_ms() + task->timeout_ms };

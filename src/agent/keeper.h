@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdnoreturn.h>
 
 struct keeper_task {
     const char *path; /* absolute, or relative to the working folder */
@@ -28,6 +27,6 @@ struct keeper_status {
  * /dev/null, no other descriptors. Only async-signal-safe calls: other threads may have held locks
  * when it was forked. When the command ends by itself its children are left alone: an update may
  * have started a service. */
-noreturn void keeper_run(const struct keeper_task *task);
+_Noreturn void keeper_run(const struct keeper_task *task);
 
 #endif
