@@ -215,7 +215,7 @@ bool config_read_flag(struct config *config, const char *key, const char *value,
     const struct json_field *field = find_field(key);
     struct err why = { 0 };
     struct json_writer w;
-    cleanup(buffer_release) struct buffer json;
+    cleanup(buffer_release) struct buffer json = { 0 };
     if (!text_is_utf8(text_from(value)))
         return err_set(err, ERR_USAGE, "--%s: it must be a text in UTF-8", key);
     buffer_init(&json, &memory_heap, PAIR_JSON_MAX);
@@ -243,7 +243,7 @@ bool config_read_label(struct config *config, const char *pair, struct err *err)
     struct err why = { 0 };
     struct json_writer w;
     struct text value = text_from(pair), key;
-    cleanup(buffer_release) struct buffer json;
+    cleanup(buffer_release) struct buffer json = { 0 };
     buffer_init(&json, &memory_heap, DOCUMENT_MAX);
     if (!text_is_utf8(value) || !text_cut(&value, '=', &key) || !value.data || key.size == 0)
         return err_set(err, ERR_USAGE, "--label wants KEY=VALUE, not \"%s\"",
@@ -285,7 +285,7 @@ bool config_read_token(struct config *config, struct err *err)
     bool is_open_to_others;
     struct text rest, line = TEXT_NONE;
     char token[LIMIT_TOKEN + 1];
-    cleanup(buffer_release) struct buffer bytes;
+    cleanup(buffer_release) struct buffer bytes = { 0 };
     if (config->value.token.size > 0 || config->value.token_file.size == 0)
         return true;
     buffer_init(&bytes, &memory_heap, 2 * LIMIT_TOKEN);
@@ -407,7 +407,7 @@ static void print_value(const struct json_field *field, const struct config_valu
 {
     struct json_table one = config_table;
     struct json_writer w;
-    cleanup(buffer_release) struct buffer json;
+    cleanup(buffer_release) struct buffer json = { 0 };
     buffer_init(&json, &memory_heap, DOCUMENT_MAX);
     one.fields = field;
     one.count = 1;

@@ -105,7 +105,7 @@ static void fill(struct identity *identity, const struct document *d)
 
 static bool read_document(const char *path, struct text json, struct identity *ret, struct err *err)
 {
-    cleanup(arena_release) struct arena arena;
+    cleanup(arena_release) struct arena arena = { 0 };
     struct document d = { 0 };
     struct err why = { 0 };
     arena_init(&arena, &memory_heap, FILE_MAX);
@@ -121,7 +121,7 @@ static bool read_document(const char *path, struct text json, struct identity *r
 bool identity_load(const char *path, struct identity *ret, bool *ret_found, struct err *err)
 {
     cleanup(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    cleanup(buffer_release) struct buffer json;
+    cleanup(buffer_release) struct buffer json = { 0 };
     buffer_init(&json, &memory_heap, FILE_MAX);
     if (fd < 0 && errno == ENOENT) {
         *ret_found = false;
@@ -204,7 +204,7 @@ static bool join_path(char space[static PATH_SIZE], const char *path, const char
 bool identity_save(const char *path, const struct identity *identity, struct err *err)
 {
     char temporary[PATH_SIZE];
-    cleanup(buffer_release) struct buffer json;
+    cleanup(buffer_release) struct buffer json = { 0 };
     buffer_init(&json, &memory_heap, FILE_MAX);
     write_document(&json, identity);
     if (json.failed)

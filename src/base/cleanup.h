@@ -6,7 +6,7 @@
 #define cleanup(function) __attribute__((cleanup(function)))
 
 /* For a type whose destructor takes a pointer to it and accepts a zeroed one:
- * `cleanup(buffer_release) struct buffer body;` */
+ * `cleanup(buffer_release) struct buffer body = { 0 };` */
 
 /* Hands a pointer on: the variable becomes NULL, so its cleanup does nothing. */
 #define TAKE_PTR(pointer)                                                                          \

@@ -73,7 +73,7 @@ static bool read_layers(const struct agent_options *o, struct config *config, st
 
 static int print_config(const struct config *config)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, PRINT_MAX);
     config_print(config, &out);
     return terminal_write(stdout, &out) ? EXIT_DONE : EXIT_OTHER;

@@ -154,7 +154,7 @@ enum exit_code client_try(struct client *client, const struct request *request)
 static void remark_allowed(const struct json_node *problem)
 {
     const struct json_node *verb = json_first(json_member(problem, "allowed_verbs"));
-    cleanup(buffer_release) struct buffer list;
+    cleanup(buffer_release) struct buffer list = { 0 };
     buffer_init(&list, &memory_heap, LIMIT_BODY);
     for (; verb; verb = verb->next) {
         buffer_add(&list, list.size > 0 ? TEXT(", ") : TEXT_NONE);

@@ -57,7 +57,7 @@ __attribute__((format(printf, 2, 3))) static void give_up(struct demo *demo, con
 /* The same file could be given to `dides sim`. Latencies are those of a story, not of life. */
 static bool make_plan(struct plan *plan, uint64_t instances, struct err *err)
 {
-    cleanup(buffer_release) struct buffer yaml;
+    cleanup(buffer_release) struct buffer yaml = { 0 };
     buffer_init(&yaml, &memory_heap, PLAN_MAX);
     buffer_printf(&yaml,
                   "mode: http\n"
@@ -173,7 +173,7 @@ static void on_server_ended(struct demo *demo)
 
 static void tell_rollout(struct demo *demo, const struct sighting *r)
 {
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, SIM_REPORT_MAX);
     sim_report_rollout(&line, r);
     demo_say(demo, PANEL_PLAIN, buffer_c_string(&line));

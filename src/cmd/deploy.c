@@ -27,7 +27,7 @@ static int run(const struct command *command, int argc, char **argv)
 {
     struct deploy_options options = { .is_wait = false };
     cleanup(client_release) struct client client = { .status = 0 };
-    cleanup(buffer_release) struct buffer body;
+    cleanup(buffer_release) struct buffer body = { 0 };
     struct operands operands;
     struct err err = { 0 };
     int code;

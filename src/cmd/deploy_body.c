@@ -43,7 +43,7 @@ static bool read_path(const char *path, struct buffer *out, struct err *err)
 static bool read_tree(const char *path, struct buffer *json, struct arena *arena,
                       const struct json_node **ret, struct err *err)
 {
-    cleanup(buffer_release) struct buffer raw;
+    cleanup(buffer_release) struct buffer raw = { 0 };
     buffer_init(&raw, &memory_heap, YAML_SIZE_MAX);
     if (!read_path(path, &raw, err))
         return false;
@@ -88,7 +88,7 @@ static void copy_rest(struct json_writer *w, const struct json_node *object,
                       const struct flag *flags, size_t count, bool skips_configuration)
 {
     for (const struct json_node *entry = json_first(object); entry; entry = entry->next) {
-        cleanup(buffer_release) struct buffer value;
+        cleanup(buffer_release) struct buffer value = { 0 };
         if (is_given(flags, count, entry->key) ||
             (skips_configuration && (text_equal(entry->key, TEXT("configuration")) ||
                                      text_equal(entry->key, TEXT("condiguration")))))
@@ -191,8 +191,8 @@ static bool check(const struct deploy_request *request, const struct json_node *
 
 bool deploy_body_make(const struct deploy_request *request, struct buffer *out, struct err *err)
 {
-    cleanup(buffer_release) struct buffer json;
-    cleanup(arena_release) struct arena arena;
+    cleanup(buffer_release) struct buffer json = { 0 };
+    cleanup(arena_release) struct arena arena = { 0 };
     const struct json_node *file = NULL;
     buffer_init(&json, &memory_heap, 2 * (size_t)YAML_SIZE_MAX);
     arena_init(&arena, &memory_heap, TREE_MAX);

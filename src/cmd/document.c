@@ -39,7 +39,7 @@ static void add_indent(struct buffer *out, unsigned level)
  * terminals too. */
 static void add_quoted(struct buffer *out, struct text t)
 {
-    cleanup(buffer_release) struct buffer quoted;
+    cleanup(buffer_release) struct buffer quoted = { 0 };
     buffer_init(&quoted, &memory_heap, SCALAR_MAX);
     json_quote(&quoted, t);
     for (size_t i = 0; i < quoted.size; i++) {

@@ -57,7 +57,7 @@ static void add_member(struct buffer *line, const struct json_node *member)
 
 static void add_line(struct reading *reading, const struct json_node *event)
 {
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, DATA_MAX);
     size_t start = reading->out.size;
     buffer_printf(&line, "%.*s  %6s  %-20s", TEXT_ARG(json_get_text(event, "time", TEXT("-"))),
@@ -102,7 +102,7 @@ static void print_event(struct reading *reading)
 
 static void keep_word(char space[static WORD_MAX], struct text value)
 {
-    cleanup(buffer_release) struct buffer safe;
+    cleanup(buffer_release) struct buffer safe = { 0 };
     buffer_init(&safe, &memory_heap, 4 * DATA_MAX);
     terminal_add(&safe, text_trim(value));
     snprintf(space, WORD_MAX, "%s", buffer_c_string(&safe));
@@ -136,7 +136,7 @@ static bool on_line(void *ctx, struct text line)
 /* One stream, to its end. EXIT_DONE: it ended as it should; EXIT_UNAVAILABLE: worth another try. */
 static enum exit_code read_stream(struct reading *reading, const struct events_options *options)
 {
-    cleanup(path_release) struct path path;
+    cleanup(path_release) struct path path = { 0 };
     struct client *client = reading->client;
     int64_t silence_ms = options->is_follow ? FOLLOW_SILENCE_MS : LIST_SILENCE_MS;
     const char *after = reading->last_id[0] ? reading->last_id : options->after;

@@ -64,7 +64,7 @@ static void add_usage(struct buffer *out, const struct command *command)
 static void add_option(struct buffer *out, const struct option_row *row)
 {
     size_t start = out->size;
-    cleanup(buffer_release) struct buffer meaning;
+    cleanup(buffer_release) struct buffer meaning = { 0 };
     buffer_init(&meaning, &memory_heap, HELP_MAX);
     buffer_add(&meaning, text_from(row->meaning));
     if (row->fallback)
@@ -103,7 +103,7 @@ void help_print(const struct command *command, FILE *stream)
     static const struct option_row help_row = { .name = "help",
                                                 .letter = 'h',
                                                 .meaning = "print this" };
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, HELP_MAX);
     buffer_printf(&out, "dides %s - %s\n\n", command->name, command->summary);
     add_usage(&out, command);
@@ -124,7 +124,7 @@ void help_print(const struct command *command, FILE *stream)
 
 void help_print_usage(const struct command *command, FILE *stream)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, HELP_MAX);
     add_usage(&out, command);
     buffer_printf(&out, "       dides help %s says more\n", command->name);
@@ -133,7 +133,7 @@ void help_print_usage(const struct command *command, FILE *stream)
 
 void help_print_all(FILE *stream)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, HELP_MAX);
     buffer_add(&out, TEXT("dides - a control plane for deployments\n\n"
                           "usage: dides COMMAND [OPTION]... [ARGUMENT]...\n\nCommands:\n"));

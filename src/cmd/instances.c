@@ -53,7 +53,7 @@ static void add_row(struct table *table, const struct json_node *instance, int64
     struct text ip = json_get_text(instance, "ip", TEXT_NONE);
     bool is_online = json_get_bool(instance, "online", true);
     int64_t seen_ms = json_get_time(instance, "last_seen", 0);
-    cleanup(buffer_release) struct buffer text;
+    cleanup(buffer_release) struct buffer text = { 0 };
     buffer_init(&text, &memory_heap, VIEW_MAX);
     table_cell(table, name.size > 0 ? name : ip);
     table_cell_tinted(table, status, tint_of(status));
@@ -77,7 +77,7 @@ static void add_row(struct table *table, const struct json_node *instance, int64
 
 static enum exit_code list(struct client *client, const struct instances_options *options)
 {
-    cleanup(path_release) struct path path;
+    cleanup(path_release) struct path path = { 0 };
     path_init(&path, "/inventory/instances");
     path_add_parameter(&path, "labels", text_from(options->selector));
     path_add_parameter(&path, "status", text_from(options->status));
@@ -98,7 +98,7 @@ static enum exit_code list(struct client *client, const struct instances_options
 static void add_view(struct buffer *out, const struct json_node *instance)
 {
     for (const struct json_node *member = json_first(instance); member; member = member->next) {
-        cleanup(buffer_release) struct buffer value;
+        cleanup(buffer_release) struct buffer value = { 0 };
         buffer_init(&value, &memory_heap, VIEW_MAX);
         if (text_equal(member->key, TEXT("labels")))
             add_labels(&value, member);
@@ -118,8 +118,8 @@ static void add_view(struct buffer *out, const struct json_node *instance)
 
 static enum exit_code show(struct client *client, const char *name)
 {
-    cleanup(path_release) struct path path;
-    cleanup(buffer_release) struct buffer out;
+    cleanup(path_release) struct path path = { 0 };
+    cleanup(buffer_release) struct buffer out = { 0 };
     path_init(&path, "/inventory/instances");
     path_add_part(&path, text_from(name));
     buffer_init(&out, &memory_heap, VIEW_MAX);
@@ -138,7 +138,7 @@ static enum exit_code show(struct client *client, const char *name)
 
 static enum exit_code delete_one(struct client *client, const char *name)
 {
-    cleanup(path_release) struct path path;
+    cleanup(path_release) struct path path = { 0 };
     path_init(&path, "/inventory/instances");
     path_add_part(&path, text_from(name));
     struct request request = { .method = "DELETE", .path = buffer_c_string(&path.text) };

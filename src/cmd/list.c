@@ -22,7 +22,7 @@ struct listing {
 static enum exit_code fetch_page(struct listing *listing)
 {
     char limit[32];
-    cleanup(path_release) struct path path;
+    cleanup(path_release) struct path path = { 0 };
     path_init(&path, listing->view->path);
     struct request whole = { .method = "GET", .path = listing->view->path };
     if (listing->view->is_whole)

@@ -114,7 +114,7 @@ static void write_record(void *self, enum log_level level, const char *message,
     const struct log_json *log = self;
     if (level == LOG_DEBUG_)
         return;
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, LINE_MAX_BYTES);
     if (log->is_human)
         log_human_line(&line, wall_ms(), level, message, fields);

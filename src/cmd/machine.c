@@ -48,7 +48,7 @@ static int show(const struct command *command, const char *name,
                 const struct machine_options *options)
 {
     const struct sm_machine *machine = find(name);
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, PRINT_MAX);
     if (options->as_mermaid + options->as_dot + options->as_json + options->as_table > 1)
         return wrong_usage(command, "one form at a time");

@@ -278,7 +278,7 @@ static int run(const struct command *command, int argc, char **argv)
     struct man_options options = { .is_list = false };
     struct operands operands;
     int code;
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, PAGE_MAX);
     if (!options_parse_few(command, argc, argv, 1, &options, &operands, &code))
         return code;

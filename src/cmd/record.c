@@ -184,7 +184,7 @@ static void add_next_line(struct buffer *line, const struct json_node *record)
 static void add_header(struct buffer *out, const struct json_node *record, int64_t now_ms,
                        const struct terminal *terminal)
 {
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, CELL_MAX);
     add_rollout_line(&line, record);
     end_line(out, &line, terminal);
@@ -237,7 +237,7 @@ static void add_waves(struct buffer *out, const struct json_node *record,
                       const struct terminal *terminal)
 {
     const struct json_node *wave = json_first(json_member(record, "waves"));
-    cleanup(table_release) struct table table;
+    cleanup(table_release) struct table table = { 0 };
     table_init(&table, wave_columns, sizeof wave_columns / sizeof wave_columns[0], false);
     if (!wave)
         add_wave(&table, record, json_member(record, "progress"), TEXT("all"),
@@ -280,7 +280,7 @@ static void add_note(struct buffer *note, const struct json_node *member, int64_
 
 static void add_member(struct table *table, const struct json_node *member, int64_t now_ms)
 {
-    cleanup(buffer_release) struct buffer text;
+    cleanup(buffer_release) struct buffer text = { 0 };
     struct text state = json_get_text(member, "update_state", TEXT_NONE);
     struct text status = json_get_text(member, "status_name", TEXT_NONE);
     struct text name = json_get_text(member, "name", TEXT_NONE);
@@ -309,7 +309,7 @@ static void add_members(struct buffer *out, const struct json_node *record, int6
                      json_get_i64(record, "progress.in_progress_instances", 0);
     int64_t shown = 0;
     cleanup(table_release) struct table table = { .column_count = 0 };
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, CELL_MAX);
     if (!member)
         return;
@@ -399,7 +399,7 @@ static void add_rollout_note(struct buffer *note, const struct json_node *record
 
 static void add_age_cell(struct table *table, int64_t from_ms, int64_t to_ms)
 {
-    cleanup(buffer_release) struct buffer text;
+    cleanup(buffer_release) struct buffer text = { 0 };
     buffer_init(&text, &memory_heap, CELL_MAX);
     if (from_ms > 0)
         add_age(&text, to_ms - from_ms);
@@ -410,7 +410,7 @@ void record_add_row(struct table *table, const struct json_node *record, int64_t
 {
     static const char *const counts[] = { "completed_instances", "failed_instances",
                                           "total_instances" };
-    cleanup(buffer_release) struct buffer text;
+    cleanup(buffer_release) struct buffer text = { 0 };
     int64_t ended_ms = json_get_time(record, "ended_at", 0);
     buffer_init(&text, &memory_heap, CELL_MAX);
     table_cell(table, json_get_text(record, "id", TEXT_NONE));

@@ -41,7 +41,7 @@ static enum exit_code finish(struct client *client, const struct rollback_option
 static enum exit_code start(struct client *client, const char *id,
                             const struct rollback_options *options)
 {
-    cleanup(buffer_release) struct buffer body;
+    cleanup(buffer_release) struct buffer body = { 0 };
     buffer_init(&body, &memory_heap, LIMIT_BODY);
     add_body(&body, id, options);
     if (body.failed) {

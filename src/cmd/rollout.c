@@ -35,7 +35,7 @@ static enum exit_code choose(struct client *client, const char *operand,
 
 static enum exit_code show_once(struct client *client, const char *id)
 {
-    cleanup(path_release) struct path path;
+    cleanup(path_release) struct path path = { 0 };
     path_init(&path, "/deploy");
     path_add_part(&path, text_from(id));
     path_add_parameter(&path, "members", TEXT("failed,in_progress"));

@@ -40,7 +40,7 @@ static bool has_selector(void *ctx, const struct json_node *record)
 static enum exit_code list_active(struct client *client, struct list_view *view,
                                   const char *selector)
 {
-    cleanup(buffer_release) struct buffer canonical;
+    cleanup(buffer_release) struct buffer canonical = { 0 };
     struct err err = { 0 };
     buffer_init(&canonical, &memory_heap, LIMIT_SELECTOR);
     if (selector && !make_canonical(selector, &canonical, &err)) {

@@ -56,7 +56,7 @@ static bool read_layers(const struct server_options *o, struct settings *setting
 
 static int print_settings(const struct settings *settings)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, PRINT_MAX);
     settings_print(settings, &out);
     return terminal_write(stdout, &out) ? EXIT_DONE : EXIT_OTHER;
@@ -227,7 +227,7 @@ static int run_config(const struct command *command, int argc, char **argv)
     struct operands operands;
     struct err err = { .code = ERR_NONE };
     cleanup(settings_release) struct settings settings = { .file = TEXT_NONE };
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     int code;
     buffer_init(&out, &memory_heap, PRINT_MAX);
     if (!options_parse_few(command, argc, argv, 0, &options, &operands, &code))

@@ -181,7 +181,7 @@ static bool read_value(struct settings *s, struct text key, struct text value,
         return err_set(err, ERR_INVALID, "must have at most %d bytes", VALUE_MAX);
     if (!text_is_utf8(value))
         return err_set(err, ERR_INVALID, "must be a text in UTF-8");
-    cleanup(buffer_release) struct buffer json;
+    cleanup(buffer_release) struct buffer json = { 0 };
     buffer_init(&json, &memory_heap, PAIR_JSON_MAX);
     write_pair(&json, row >= 0 ? &fields[row] : NULL, key, value);
     struct text kept;
@@ -328,7 +328,7 @@ static int read_bytes(const char *path, struct buffer *out)
 static bool to_json(struct settings *s, const char *path, struct text bytes, struct text *ret,
                     struct err *err)
 {
-    cleanup(buffer_release) struct buffer json;
+    cleanup(buffer_release) struct buffer json = { 0 };
     buffer_init(&json, &memory_heap, DOCUMENT_MAX);
     if (text_ends_with(text_from(path), TEXT(".json")))
         buffer_add(&json, bytes);
@@ -345,7 +345,7 @@ bool settings_read_file(struct settings *s, const char *path, struct err *err)
     struct err why = { .code = ERR_NONE };
     struct text json, name;
     err_excerpt(text_from(path), where);
-    cleanup(buffer_release) struct buffer bytes;
+    cleanup(buffer_release) struct buffer bytes = { 0 };
     buffer_init(&bytes, &memory_heap, YAML_SIZE_MAX);
     int failure = read_bytes(path, &bytes);
     if (failure)

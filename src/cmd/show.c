@@ -12,7 +12,7 @@
 
 enum exit_code show_record(const struct client *client, const struct json_node *record)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     struct terminal terminal = terminal_of(stdout);
     buffer_init(&out, &memory_heap, SHOW_MAX);
     if (output_is_table(client->format))
@@ -24,7 +24,7 @@ enum exit_code show_record(const struct client *client, const struct json_node *
 
 enum exit_code show_change(const struct client *client, const struct json_node *record)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     if (!output_is_table(client->format))
         return show_record(client, record);
     buffer_init(&out, &memory_heap, SHOW_MAX);

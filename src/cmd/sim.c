@@ -60,7 +60,7 @@ static bool read_file(const char *path, struct buffer *out, struct err *err)
 
 static bool read_plan(const char *path, struct plan *ret, struct err *err)
 {
-    cleanup(buffer_release) struct buffer yaml;
+    cleanup(buffer_release) struct buffer yaml = { 0 };
     buffer_init(&yaml, &memory_heap, YAML_SIZE_MAX);
     if (!read_file(path, &yaml, err))
         return false;
@@ -81,7 +81,7 @@ static int64_t now_of(const struct sim_run *run)
 static void tell(void *ctx, const char *sentence)
 {
     struct sim_run *run = ctx;
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, SIM_REPORT_MAX);
     format_time(&line, now_of(run));
     buffer_add(&line, TEXT("  "));
@@ -93,7 +93,7 @@ static void tell(void *ctx, const char *sentence)
 
 static void tell_progress(struct sim_run *run)
 {
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     const struct sighting *live = watcher_first_live(&run->watcher);
     struct http_fleet_counts counts = http_fleet_counts(run->fleet);
     buffer_init(&line, &memory_heap, SIM_REPORT_MAX);
@@ -231,7 +231,7 @@ static void release(struct sim_run *run)
 
 static int judge(struct sim_run *run)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     struct http_fleet_counts counts = http_fleet_counts(run->fleet);
     buffer_init(&out, &memory_heap, SIM_REPORT_MAX);
     sim_report(&out, run->fleet, &run->watcher, now_of(run) - run->started_at);

@@ -133,7 +133,7 @@ __attribute__((format(printf, 2, 0))) static void remark_after(const char *start
         fputs("dides: no memory for an error message\n", stderr);
         return;
     }
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, REMARK_MAX);
     buffer_add(&line, text_from(start));
     terminal_add(&line, (struct text){ said, (size_t)size });

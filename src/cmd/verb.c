@@ -31,8 +31,8 @@ static void add_body(struct buffer *body, const struct verb_options *options)
 static enum exit_code send(struct client *client, const char *verb, const char *id,
                            const struct verb_options *options)
 {
-    cleanup(path_release) struct path path;
-    cleanup(buffer_release) struct buffer body;
+    cleanup(path_release) struct path path = { 0 };
+    cleanup(buffer_release) struct buffer body = { 0 };
     path_init(&path, "/deploy");
     path_add_part(&path, text_from(id));
     path_add_part(&path, text_from(verb));

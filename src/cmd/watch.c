@@ -58,7 +58,7 @@ static void cut_lines(struct buffer *frame, unsigned lines_max)
 
 static void redraw(struct watch *watch, const struct terminal *terminal)
 {
-    cleanup(buffer_release) struct buffer frame;
+    cleanup(buffer_release) struct buffer frame = { 0 };
     buffer_init(&frame, &memory_heap, FRAME_MAX);
     if (watch->frame_lines > 0)
         buffer_printf(&frame, "\033[%uA\r\033[J", watch->frame_lines);
@@ -73,7 +73,7 @@ static void redraw(struct watch *watch, const struct terminal *terminal)
 /* One line, if it says something new. */
 static void tell(struct watch *watch)
 {
-    cleanup(buffer_release) struct buffer line;
+    cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, FRAME_MAX);
     record_add_summary(&line, watch->client->root);
     if (text_equal(buffer_text(&line), buffer_text(&watch->summary)))
@@ -165,7 +165,7 @@ static int64_t smaller(int64_t a, int64_t b)
 
 static enum exit_code fetch(struct watch *watch)
 {
-    cleanup(path_release) struct path path;
+    cleanup(path_release) struct path path = { 0 };
     int64_t timeout_ms = watch->client->timeout_ms;
     path_init(&path, "/deploy");
     path_add_part(&path, text_from(watch->id));
@@ -288,8 +288,8 @@ static void stream_ended(struct watch *watch, int status)
 /* Listens until something else is to be done. */
 static void listen_for_events(struct watch *watch)
 {
-    cleanup(path_release) struct path path;
-    cleanup(buffer_release) struct buffer body;
+    cleanup(path_release) struct path path = { 0 };
+    cleanup(buffer_release) struct buffer body = { 0 };
     struct err err = { 0 };
     int status = 0;
     path_init(&path, "/events");

@@ -14,7 +14,7 @@
 
 static void assert_time(int64_t ms, const char *expected)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, 100);
     format_time(&out, ms);
     assert_string_equal(buffer_c_string(&out), expected);
@@ -156,7 +156,7 @@ static void test_a_refused_time_is_shown_escaped(void **state)
 
 static void assert_duration(const char *text, int64_t ms, const char *printed)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     int64_t value = -1;
     struct err err = { 0 };
     buffer_init(&out, &memory_heap, 100);
@@ -321,7 +321,7 @@ static void test_a_count_is_itself(void **state)
 
 static void test_amounts_print_as_they_are_written(void **state)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     (void)state;
     buffer_init(&out, &memory_heap, 100);
 
@@ -458,7 +458,7 @@ static void test_bad_escapes_and_nul_are_refused(void **state)
 
 static void test_only_unreserved_characters_stay_as_they_are(void **state)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     (void)state;
     buffer_init(&out, &memory_heap, 1000);
 
@@ -469,7 +469,7 @@ static void test_only_unreserved_characters_stay_as_they_are(void **state)
 
 static void test_what_was_encoded_decodes_to_itself(void **state)
 {
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     char all[255], space[3 * 255];
     struct text t = TEXT_NONE;
     (void)state;

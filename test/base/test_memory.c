@@ -189,7 +189,7 @@ static void write_everything(struct buffer *buffer)
 
 static void test_a_buffer_writes_texts_and_numbers(void **state)
 {
-    cleanup(buffer_release) struct buffer buffer;
+    cleanup(buffer_release) struct buffer buffer = { 0 };
     (void)state;
     buffer_init(&buffer, &memory_heap, SIZE_MAX);
 
@@ -249,7 +249,7 @@ static void test_every_failing_request_makes_a_buffer_fail_and_nothing_leaks(voi
     faulty_memory_init(&faulty);
 
     for (size_t n = 1; failed; n++) {
-        cleanup(buffer_release) struct buffer buffer;
+        cleanup(buffer_release) struct buffer buffer = { 0 };
         buffer_init(&buffer, &faulty.memory, 1000);
         faulty_memory_fail(&faulty, n, false);
         size_t failures = faulty.failures;

@@ -530,7 +530,7 @@ static void test_what_is_printed_reads_back_as_the_same_settings(void **state)
 static void test_each_line_says_meaning_range_and_source(void **state)
 {
     struct kit *kit = *state;
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, 1 << 20);
     assert_true(read_text(kit, "max_instances: 5\n"));
     assert_true(read_variable(kit, "DIDES_DATA=here"));
@@ -560,7 +560,7 @@ static void test_each_line_says_meaning_range_and_source(void **state)
 static void test_the_reference_has_a_row_for_every_key(void **state)
 {
     (void)state;
-    cleanup(buffer_release) struct buffer out;
+    cleanup(buffer_release) struct buffer out = { 0 };
     buffer_init(&out, &memory_heap, 1 << 20);
 
     settings_markdown(&out);
