@@ -173,7 +173,7 @@ bool config_read_file(struct config *config, const char *path, struct err *err)
     struct err why = { 0 };
     struct text token_before = config->value.token;
     struct config_values before = config->value;
-    cleanup(buffer_release) struct buffer bytes, json;
+    cleanup(buffer_release) struct buffer bytes = { 0 }, json = { 0 };
     buffer_init(&bytes, &memory_heap, YAML_SIZE_MAX);
     buffer_init(&json, &memory_heap, DOCUMENT_MAX);
     if (!read_bytes(path, &bytes, &is_open_to_others, err))

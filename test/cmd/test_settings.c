@@ -500,7 +500,7 @@ static void test_what_is_printed_reads_back_as_the_same_settings(void **state)
 {
     struct kit *kit = *state;
     struct settings *s = &kit->settings, copy;
-    cleanup(buffer_release) struct buffer first, second;
+    cleanup(buffer_release) struct buffer first = { 0 }, second = { 0 };
     buffer_init(&first, &memory_heap, 1 << 20);
     buffer_init(&second, &memory_heap, 1 << 20);
     char *environment[] = { "DIDES_HEARTBEAT_TIMEOUT=1h1m1s1ms", "DIDES_RECONCILE=manual", NULL };
