@@ -108,7 +108,6 @@ static void run(struct committer *c, struct commit_job *job)
         job->succeeded = c->store.scan(c->store.self, job->first, job->end, job->limit, add_row,
                                        job->rows, &job->err);
         break;
-    case JOB_BACKUP: job->succeeded = c->store.backup(c->store.self, job->path, &job->err); break;
     }
     job->took_us = now_us() - began;
 }

@@ -24,17 +24,16 @@ struct batch {
 /* What the thread is asked to do, and what came of it. Owned by the caller throughout. */
 struct commit_job {
     struct commit_job *next;
-    enum { JOB_COMMIT, JOB_SCAN, JOB_BACKUP } kind;
+    enum { JOB_COMMIT, JOB_SCAN } kind;
     uint64_t round;         /* of JOB_COMMIT: the caller's own mark */
     struct batch *batch;    /* of JOB_COMMIT */
     struct text first, end; /* of JOB_SCAN; borrowed until it is done */
     size_t limit;
     struct buffer *rows; /* of JOB_SCAN: values, one per line */
-    const char *path;    /* of JOB_BACKUP */
     void *ctx;           /* the caller's */
 
     enum store_result result; /* of JOB_COMMIT */
-    bool succeeded;           /* of the others */
+    bool succeeded;           /* of JOB_SCAN */
     struct err err;
     int64_t took_us; /* inside the store */
 };
