@@ -6,6 +6,8 @@
 
 #include <assert.h>
 
+#define UNREAD_LOOKS_MAX 2 /* one may be a hiccup */
+
 /* ---- tables ------------------------------------------------------------------------------------
  */
 
@@ -195,7 +197,9 @@ static bool is_content(const struct life *life)
         return true;
     if (is_tried(life) && life->attempt_failed)
         return is_healed(life);
-    return !life->order.is_needed || runs(&life->look, &life->order.wish);
+    /* While no version can be read the server goes on thinking that the last one told runs. */
+    bool is_lost = !life->look.is_read && life->unread_looks >= UNREAD_LOOKS_MAX;
+    return runs(&life->look, &life->order.wish) || !(life->order.is_needed || is_lost);
 }
 
 static bool uplink_holds(const void *subject, unsigned guard)
@@ -232,7 +236,8 @@ static bool duty_holds(const void *subject, unsigned guard)
 
 void life_report(const struct life *life, struct life_report *ret)
 {
-    *ret = (struct life_report){ .observed_generation = life->observed };
+    *ret = (struct life_report){ .has_observed = life->has_observed,
+                                 .observed_generation = life->observed };
     if (!life->has_looked || !life->has_order || life->is_at_work)
         return;
     ret->has_status = true;
@@ -358,7 +363,7 @@ static void keep(struct step *step)
     life->was_unknown = false;
     life->has_order = false;
     life->highest_generation = 0;
-    life->observed = 0;
+    life->has_observed = false;
     life->record = (struct life_record){ .attempts = 0 };
 }
 
@@ -486,6 +491,12 @@ static void begin_update(struct step *step)
     life->record.tried = life->order.id;
     life->record.attempts++;
     life->tried_wish = life->order.wish;
+    life->previous = life->look.is_read ? life->look.version : life->order.known;
+    life->target = life->previous;
+    if (life->order.wish.code.size > 0)
+        life->target.code = life->order.wish.code;
+    if (life->order.wish.config.size > 0)
+        life->target.config = life->order.wish.config;
     life->is_updating = true;
     life->is_at_work = true;
     life->attempt_failed = false;
@@ -586,6 +597,7 @@ static void judge(struct step *step, enum duty_event event)
     struct life *life = step->life;
     struct life_report report;
     if (event == DUTY_ENDED) {
+        life->unread_looks = life->next.is_read ? 0 : life->unread_looks + 1;
         life->look = life->next;
         life->has_looked = true;
         if (life->is_proving)
@@ -593,7 +605,8 @@ static void judge(struct step *step, enum duty_event event)
     } else if (life->duty_due != LIFE_NEVER && life->is_at_work) {
         life->duty_due = LIFE_NEVER; /* of a pause, which the other order has ended */
     }
-    life->observed = life->has_order ? life->order.id.generation : 0;
+    life->has_observed = life->has_order;
+    life->observed = life->order.id.generation;
     duty_step(step, DUTY_JUDGE);
     life_report(life, &report);
     /* Who is at work has nothing to say before it is done. */

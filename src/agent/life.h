@@ -137,7 +137,8 @@ struct life_order_id {
 struct life_order {
     struct life_order_id id;
     struct life_version wish;
-    bool is_needed; /* the server thinks that the wish does not run */
+    struct life_version known; /* what the server thinks runs */
+    bool is_needed;            /* it thinks that the wish does not run */
 };
 
 /* What outlives the process, so that attempts are bounded even if each of them kills the agent. */
@@ -164,7 +165,8 @@ struct life_report {
     uint8_t status; /* enum instance_state */
     uint16_t message_size;
     char message[LIMIT_MESSAGE];
-    uint64_t observed_generation; /* 0: none */
+    bool has_observed;            /* an order was judged */
+    uint64_t observed_generation; /* of that order; a held heartbeat waits for another */
 };
 
 /* The result of one look: version_command, then health_command. */
@@ -202,8 +204,10 @@ struct life {
     int64_t duty_due;
     bool has_looked;             /* at least once since the start */
     struct life_look look, next; /* the newest one; the one being taken */
+    uint32_t unread_looks;       /* in a row, in which no version could be read */
     struct life_record record, saved;
-    struct life_version tried_wish;
+    struct life_version tried_wish, target,
+        previous;        /* of the update; target: wish, and what stays */
     bool is_updating;    /* update_command runs */
     bool is_proving;     /* it has run, and the look that follows says how it went */
     bool ended_well;     /* it ended with 0 */
@@ -213,6 +217,7 @@ struct life {
     bool has_given_up, failure_is_told;
     uint16_t failure_size;
     char failure[LIMIT_MESSAGE];
+    bool has_observed;
     uint64_t observed; /* generation of the order that was judged last */
 };
 

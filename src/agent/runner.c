@@ -14,8 +14,17 @@
 #define WORDS_MAX   (CONFIG_WORDS_MAX + 1)
 #define VARIABLES   16
 
+/* One wait on the timer port, which cannot be taken back; kept for reuse. */
+struct wait {
+    struct runner *runner;
+    struct wait *next;
+    int64_t due;
+    bool is_pending;
+};
+
 struct runner {
     struct runner_options options;
+    struct wait *waits;
     struct life life;
     struct identity identity;
     struct arena arena;          /* of one answer, or of one command */
@@ -231,26 +240,15 @@ static void set_number(struct variables *v, const char *name, uint64_t number)
     set_variable(v, name, text_from(digits));
 }
 
-/* A part that is not wished stays as it is. */
-static void set_versions(struct variables *v)
-{
-    const struct life *life = &v->runner->life;
-    const struct life_version nothing = { .code = { 0 } };
-    const struct life_version *runs = life->look.is_read ? &life->look.version : &nothing;
-    const struct life_version *wish = &life->tried_wish;
-    const struct life_part *code = wish->code.size > 0 ? &wish->code : &runs->code;
-    const struct life_part *config = wish->config.size > 0 ? &wish->config : &runs->config;
-    set_variable(v, "DIDES_CODE_VERSION", life_part_text(code));
-    set_variable(v, "DIDES_CONFIGURATION_VERSION", life_part_text(config));
-    set_variable(v, "DIDES_PREVIOUS_CODE_VERSION", life_part_text(&runs->code));
-    set_variable(v, "DIDES_PREVIOUS_CONFIGURATION_VERSION", life_part_text(&runs->config));
-}
-
 static void set_order(struct variables *v)
 {
-    const struct life_record *record = &v->runner->life.record;
+    const struct life *life = &v->runner->life;
+    const struct life_record *record = &life->record;
     const struct life_order_id *id = &record->tried;
-    set_versions(v);
+    set_variable(v, "DIDES_CODE_VERSION", life_part_text(&life->target.code));
+    set_variable(v, "DIDES_CONFIGURATION_VERSION", life_part_text(&life->target.config));
+    set_variable(v, "DIDES_PREVIOUS_CODE_VERSION", life_part_text(&life->previous.code));
+    set_variable(v, "DIDES_PREVIOUS_CONFIGURATION_VERSION", life_part_text(&life->previous.config));
     set_number(v, "DIDES_ATTEMPT", record->attempts);
     set_number(v, "DIDES_GENERATION", id->generation);
     set_variable(v, "DIDES_DEPLOYMENT_ID", (struct text){ id->rollout, id->rollout_size });
@@ -281,8 +279,8 @@ static void say_update(const struct runner *r)
     char attempt[24];
     snprintf(attempt, sizeof attempt, "%u", life->record.attempts);
     const struct log_field log_fields[] = {
-        { "code_version", life_part_text(&life->tried_wish.code) },
-        { "configuration_version", life_part_text(&life->tried_wish.config) },
+        { "code_version", life_part_text(&life->target.code) },
+        { "configuration_version", life_part_text(&life->target.config) },
         { "deployment", { life->record.tried.rollout, life->record.tried.rollout_size } },
         { "attempt", text_from(attempt) },
         { NULL, TEXT_NONE },
@@ -358,26 +356,48 @@ static void carry_out(struct runner *r, uint32_t effects)
         r->options.ended(r->options.ctx);
 }
 
+/* A timer may fire a moment too early by our clock: then nothing is due, and it is armed anew. */
 static void on_wake(void *ctx)
 {
-    struct runner *r = ctx;
-    int64_t now = r->options.timer.now_ms(r->options.timer.self);
-    if (now >= r->armed_at)
+    struct wait *wait = ctx;
+    struct runner *r = wait->runner;
+    wait->is_pending = false;
+    if (wait->due == r->armed_at)
         r->armed_at = LIFE_NEVER;
     feed(r, (struct life_event){ .kind = LIFE_TIMER });
 }
 
-/* Wakes cannot be taken back; one that comes too early does nothing. */
+static struct wait *take_wait(struct runner *r)
+{
+    struct wait *wait = r->waits;
+    while (wait && wait->is_pending)
+        wait = wait->next;
+    if (wait)
+        return wait;
+    wait = calloc(1, sizeof *wait);
+    if (!wait)
+        return NULL;
+    wait->runner = r;
+    wait->next = r->waits;
+    r->waits = wait;
+    return wait;
+}
+
+/* Waits that were meant for later do nothing when they come. */
 static void arm(struct runner *r)
 {
     int64_t due = life_due(&r->life);
     int64_t now = r->options.timer.now_ms(r->options.timer.self);
     if (due >= r->armed_at)
         return;
-    if (r->options.timer.after(r->options.timer.self, due > now ? due - now : 0, on_wake, r))
-        r->armed_at = due;
-    else
+    struct wait *wait = take_wait(r);
+    int64_t delay = due > now ? due - now : 0;
+    if (!wait || !r->options.timer.after(r->options.timer.self, delay, on_wake, wait)) {
         say(r, LOG_ERROR_, "no memory for a timer", NULL);
+        return;
+    }
+    wait->due = r->armed_at = due;
+    wait->is_pending = true;
 }
 
 static void step(struct runner *r, struct life_event event)
@@ -473,6 +493,11 @@ void runner_free(struct runner *runner)
     if (!runner)
         return;
     explicit_bzero(runner->identity.credential, sizeof runner->identity.credential);
+    while (runner->waits) {
+        struct wait *wait = runner->waits;
+        runner->waits = wait->next;
+        free(wait);
+    }
     arena_release(&runner->arena);
     buffer_release(&runner->path);
     buffer_release(&runner->body);

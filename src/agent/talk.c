@@ -64,7 +64,7 @@ void talk_heartbeat(struct buffer *out, const struct life_report *report,
         json_put_u64(&w, "status", report->status);
         json_put_text(&w, "message", (struct text){ report->message, report->message_size });
     }
-    if (report->observed_generation > 0)
+    if (report->has_observed)
         json_put_u64(&w, "observed_generation", report->observed_generation);
     if (labels_of)
         put_labels(&w, labels_of);
@@ -84,7 +84,7 @@ struct heartbeat_answer {
     uint64_t generation, attempt;
     int64_t next_ms;
     struct text rollout;
-    struct version_answer wish;
+    struct version_answer wish, known;
 };
 
 struct registration_answer {
@@ -107,6 +107,7 @@ static const struct json_table version_table = { .name = "version", TABLE(struct
 #define AT(member) JSON_AT(struct heartbeat_answer, member)
 static const struct json_field heartbeat_fields[] = {
     { .name = "desired_state", .kind = JSON_OBJECT, .flags = JSON_NULLABLE, AT(wish), .sub = &version_table, .meaning = "the wish" },
+    { .name = "current_state", .kind = JSON_OBJECT, .flags = JSON_NULLABLE, AT(known), .sub = &version_table, .meaning = "what it thinks runs" },
     { .name = "update_needed", .kind = JSON_BOOL, .flags = JSON_REQUIRED, AT(update_needed), .meaning = "whether the wish is not fulfilled" },
     { .name = "deployment_id", .kind = JSON_TEXT, .flags = JSON_NULLABLE | JSON_PRINTABLE, AT(rollout), .max = LIFE_ROLLOUT_SIZE, .meaning = "of the rollout it belongs to" },
     { .name = "generation", .kind = JSON_INTEGER, .flags = JSON_REQUIRED, AT(generation), .max = INT64_MAX, .meaning = "of the wish" },
@@ -150,6 +151,8 @@ bool talk_read_heartbeat(struct text body, struct arena *arena, struct life_orde
         memcpy(ret->id.rollout, answer.rollout.data, answer.rollout.size);
     life_part_set(&ret->wish.code, answer.wish.code);
     life_part_set(&ret->wish.config, answer.wish.config);
+    life_part_set(&ret->known.code, answer.known.code);
+    life_part_set(&ret->known.config, answer.known.config);
     *ret_next_ms = answer.next_ms;
     return true;
 }
