@@ -11,7 +11,7 @@
 #define PROBE_EVERY_MS     1000 /* while the store refuses: how often it is asked again */
 #define ALIVE_EVERY_MS     5000 /* while a rollout is live: how old the stored clock may be (K7) */
 #define CHECK_EVERY_MS     1000
-#define CHECK_SLOTS        500u  /* instances looked at in one check */
+#define CHECK_SLOTS        500u   /* instances looked at in one check */
 #define CHECK_ALL_BELOW    20000u /* smaller fleets are recounted whole, every minute */
 #define CHECK_ALL_EVERY_MS 60000
 #define OTHERS_MAX         ((size_t)1 << 30)
