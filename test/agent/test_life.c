@@ -212,7 +212,7 @@ static void act(struct kit *kit, uint64_t *dice, struct walk *seen)
         stop(kit);
         note(seen, &before, &kit->life, UPLINK_STOP, DUTY_STOP);
     } else if (kind < 14 && has_call) {
-        int event = answer_at_random(kit, dice);
+        int event = (int)answer_at_random(kit, dice);
         bool heard = event == UPLINK_TAKEN && before.uplink == UPLINK_REPORTING;
         note(seen, &before, &kit->life, event, heard ? DUTY_ORDER : -1);
     } else if (kind < 26 && command_runs(&before)) {
