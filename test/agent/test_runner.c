@@ -504,7 +504,7 @@ static void test_retry_after_is_honoured(void **state)
     w->refuses_with = 0;
     pass(w, 45000);
     unsigned early = w->heartbeats;
-    pass(w, 10000);
+    pass(w, 33000); /* the next one may be held, too */
 
     assert_int_equal(early, before);
     assert_true(w->heartbeats > early);
