@@ -266,7 +266,7 @@ static void test_it_has_a_session_of_its_own_and_plain_signals(void **state)
     struct kit *kit = *state;
     signal(SIGPIPE, SIG_IGN);
 
-    run(kit, "cut -d' ' -f6 /proc/$$/stat; echo $$; grep -E 'SigBlk|SigIgn' /proc/$$/status");
+    run(kit, "cut -d' ' -f6 /proc/$$/stat; echo $$; grep -E 'SigBlk|SigIgn' /proc/self/status");
 
     int session = 0, number = 0;
     assert_int_equal(sscanf(kit->output, "%d\n%d", &session, &number), 2);
