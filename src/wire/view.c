@@ -162,21 +162,31 @@ static void put_id(struct json_writer *w, const char *key, uint32_t number)
     wire_write_rollout_id(w, number);
 }
 
-static void put_member(struct json_writer *w, const struct fleet *fleet,
-                       const struct instance *inst)
+static bool is_ordered(const struct fleet *fleet, const struct instance *inst)
 {
     uint32_t number = rollout_of(fleet, inst);
-    bool is_ordered = number != 0 && inst->assignment.rollout == number;
-    enum member_state state = fleet_update_state(fleet, inst);
-    const char *cause = is_ordered ? member_cause_word(inst->assignment.cause) : NULL;
-    put_id(w, "deployment_id", number);
-    json_put_text_or_null(
-        w, "update_state",
-        state == MEMBER_NONE ? TEXT_NONE : text_from(sm_word_at(&member_machine.states, state)));
-    if (is_ordered)
+    return number != 0 && inst->assignment.rollout == number;
+}
+
+static void put_attempt(struct json_writer *w, const struct fleet *fleet,
+                        const struct instance *inst)
+{
+    if (is_ordered(fleet, inst))
         json_put_u64(w, "attempt", inst->assignment.attempt);
     else
         json_put_null(w, "attempt");
+}
+
+static void put_member(struct json_writer *w, const struct fleet *fleet,
+                       const struct instance *inst)
+{
+    enum member_state state = fleet_update_state(fleet, inst);
+    const char *cause = is_ordered(fleet, inst) ? member_cause_word(inst->assignment.cause) : NULL;
+    put_id(w, "deployment_id", rollout_of(fleet, inst));
+    json_put_text_or_null(
+        w, "update_state",
+        state == MEMBER_NONE ? TEXT_NONE : text_from(sm_word_at(&member_machine.states, state)));
+    put_attempt(w, fleet, inst);
     json_put_time(w, "deadline_at", deadline_of(fleet, inst));
     json_put_text_or_null(w, "cause", text_from(cause));
 }
@@ -252,6 +262,7 @@ void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet
     put_state(w, fleet, "desired_state", inst->desired);
     json_put_bool(w, "update_needed", needs_update);
     put_id(w, "deployment_id", rollout_of(fleet, inst));
+    put_attempt(w, fleet, inst); /* what tells a retry of the same wish from the wish itself */
     json_put_u64(w, "generation", inst->generation);
     json_put_u64(w, "next_heartbeat_ms", reply->next_heartbeat_ms);
     json_put_time(w, "server_time", reply->server_time);

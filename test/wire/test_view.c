@@ -193,7 +193,7 @@ static void test_the_reply_tells_what_to_run(void **state)
                "{'instance':'a',"
                "'current_state':{'code_version':'1','configuration_version':'c'},"
                "'desired_state':{'code_version':'2','configuration_version':null},"
-               "'update_needed':true,'deployment_id':'r-1','generation':1,"
+               "'update_needed':true,'deployment_id':'r-1','attempt':1,'generation':1,"
                "'next_heartbeat_ms':1900,'server_time':'2030-12-31T10:00:00.005Z',"
                "'warnings':[],'message':'run the desired state'}");
 }
