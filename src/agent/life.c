@@ -156,26 +156,26 @@ static bool runs(const struct life_look *look, const struct life_version *wish)
     return code && config;
 }
 
-static bool order_id_equal(const struct life_order_id *a, const struct life_order_id *b)
+static bool rollout_equal(const struct life_order_id *a, const struct life_order_id *b)
 {
-    struct text a_rollout = { a->rollout, a->rollout_size };
-    struct text b_rollout = { b->rollout, b->rollout_size };
-    return a->generation == b->generation && a->attempt == b->attempt &&
-           text_equal(a_rollout, b_rollout);
+    return text_equal((struct text){ a->rollout, a->rollout_size },
+                      (struct text){ b->rollout, b->rollout_size });
 }
 
 static bool record_equal(const struct life_record *a, const struct life_record *b)
 {
-    return a->attempts == b->attempts && order_id_equal(&a->tried, &b->tried);
+    return a->attempts == b->attempts && a->tried.generation == b->tried.generation &&
+           a->tried.attempt == b->tried.attempt && rollout_equal(&a->tried, &b->tried);
 }
 
-/* The present order is the one that was tried. That its rollout has ended makes no new one of it.
- */
+/* The present order is the one that was tried. That its rollout has ended makes no new one of it,
+ * nor that an operator wants another attempt as long as the rollout has no slot for it. */
 static bool is_tried(const struct life *life)
 {
     const struct life_order_id *tried = &life->record.tried, *id = &life->order.id;
-    bool has_ended = id->rollout_size == 0 && id->generation == tried->generation;
-    return life->has_order && (has_ended || order_id_equal(id, tried));
+    bool is_rollout = id->rollout_size == 0 || rollout_equal(id, tried);
+    bool is_attempt = id->attempt == 0 || id->attempt == tried->attempt;
+    return life->has_order && id->generation == tried->generation && is_rollout && is_attempt;
 }
 
 static bool may_try(const struct life *life)

@@ -505,11 +505,16 @@ static void test_another_attempt_of_the_rollout_is_another_order(void **state)
     struct kit kit = settled();
     beat(&kit, "2.0", 1, true);
     fail_both_attempts(&kit);
+    hear(&kit, "2.0", 1, true); /* without a number: waits for a slot */
+    uint8_t waiting = kit.life.duty;
+    if (kit.life.uplink == UPLINK_RESTING)
+        wake(&kit);
     struct life_order retried = order_of("2.0", 1, true);
     retried.id.attempt = 2;
 
     answer(&kit, (struct life_answer){ .outcome = LIFE_TAKEN, .order = &retried });
 
+    assert_int_equal(waiting, DUTY_IDLE);
     assert_int_equal(kit.life.duty, DUTY_UPDATING);
     assert_int_equal(kit.life.record.attempts, 1);
 }
