@@ -31,7 +31,8 @@ struct client_options {
       .environment = "DIDES_TOKEN_FILE" },                                                      \
     { .name = "output", .letter = 'o', .kind = OPTION_TEXT,                                     \
       .offset = offsetof(type, client.output), .argument = "FORMAT",                            \
-      .meaning = "how to print: table, wide, json, jsonl, yaml or name", .fallback = "table" }
+      .meaning = "how to print: table, wide, json, jsonl, yaml or name", .fallback = "table",   \
+      .choices = OUTPUT_FORMATS(OUTPUT_CHOICE) }
 /* For commands that do not wait for a rollout: a member `timeout_ms`. */
 #define CALL_TIMEOUT_ROW(type)                                                                  \
     { .name = "timeout", .kind = OPTION_DURATION, .offset = offsetof(type, timeout_ms),         \

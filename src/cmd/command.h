@@ -31,6 +31,14 @@ struct option_row {
     const char *meaning;     /* one clause, no full stop */
     const char *fallback;    /* used when it is not given, or NULL */
     const char *environment; /* variable that stands between the two, or NULL */
+    const char *choices;     /* see operand_row; NULL: what `argument` stands for */
+};
+
+/* Choices are words apart by blanks, offered to who completes an argument or operand in a shell.
+ * Words in capitals stand for what is looked up then: FILE, ID, INSTANCE, ... (see complete.c). */
+struct operand_row {
+    const char *after;   /* the operand before it; NULL: it is the first one */
+    const char *choices; /* NULL ends the list */
 };
 
 struct command_example {
@@ -45,6 +53,7 @@ struct command {
     const char *const *details;  /* paragraphs; NULL ends the list, which may be NULL itself */
     const struct option_row *options;
     size_t option_count;
+    const struct operand_row *operands;     /* what completes them; may be NULL */
     const struct command_example *examples; /* may be NULL */
     const char *see_also;                   /* names of commands, apart by blanks, or NULL */
     bool is_hidden;                         /* not in the list that help prints; has no page */

@@ -8,8 +8,8 @@
 extern const struct command abort_command, agent_command, config_command, demo_command,
     deploy_command, events_command, help_command, instances_command, machine_command, man_command,
     pause_command, progress_command, promote_command, resume_command, retry_command,
-    rollback_command, server_command, sim_command, rollout_command, rollouts_command,
-    version_command, wait_command;
+    rollback_command, complete_command, completion_command, server_command, sim_command,
+    rollout_command, rollouts_command, version_command, wait_command;
 
 /* In the order of the list that help prints. */
 extern const struct command *const commands[];
@@ -22,5 +22,8 @@ const struct command *command_nearest(const char *name);
 /* What main() does: finds the command, runs it, and makes sure that its output was written. Returns
  * the exit code. */
 int commands_run(int argc, char **argv);
+
+/* The names of the state machines that `dides machine` knows; NULL beyond the last. */
+const char *machine_name(size_t index);
 
 #endif

@@ -49,24 +49,24 @@ static int run(const struct command *command, int argc, char **argv)
 
 /* clang-format off */
 #define TEXT_ROW(word, key, member, what, text)                                                 \
-    { .name = word, .letter = key, .kind = OPTION_TEXT, .argument = what, .meaning = text,      \
-      .offset = offsetof(struct deploy_options, request.member) }
+    .name = word, .letter = key, .kind = OPTION_TEXT, .argument = what, .meaning = text,        \
+    .offset = offsetof(struct deploy_options, request.member)
 
 static const struct option_row rows[] = {
-    TEXT_ROW("code", 0, code, "V", "the code version to run"),
-    TEXT_ROW("config", 0, config, "V", "the configuration version to run; without it, each instance keeps its own"),
-    TEXT_ROW("selector", 'l', selector, "SEL", "which instances, as in env=prod,zone in (a,b)"),
+    { TEXT_ROW("code", 0, code, "V", "the code version to run") },
+    { TEXT_ROW("config", 0, config, "V", "the configuration version to run; without it, each instance keeps its own") },
+    { TEXT_ROW("selector", 'l', selector, "SEL", "which instances, as in env=prod,zone in (a,b)") },
     { .name = "all", .kind = OPTION_FLAG, .offset = offsetof(struct deploy_options, request.is_all),
       .meaning = "the whole fleet" },
-    TEXT_ROW("batch", 0, batch, "N", "how many at a time: a count, or a percentage like 25%"),
-    TEXT_ROW("threshold", 0, threshold, "N", "how many failures end it: a count, or a percentage"),
-    TEXT_ROW("strategy", 0, strategy, "S", "how to go about it: rolling"),
-    TEXT_ROW("mode", 0, mode, "M", "when slots are refilled: window, each as it frees; barrier, all when the batch is done"),
-    TEXT_ROW("on-failure", 0, on_failure, "A", "what happens at the threshold: rollback, pause or abort"),
-    TEXT_ROW("min-healthy", 0, min_healthy, "TIME", "how long an instance must be healthy to count as done"),
-    TEXT_ROW("file", 'f', file, "FILE", "read the request from YAML or JSON, - for standard input; flags win"),
-    TEXT_ROW("plan", 0, plan, "HASH", "only if the plan with this hash still holds"),
-    TEXT_ROW("reason", 0, reason, "TEXT", "why; kept in the record"),
+    { TEXT_ROW("batch", 0, batch, "N", "how many at a time: a count, or a percentage like 25%") },
+    { TEXT_ROW("threshold", 0, threshold, "N", "how many failures end it: a count, or a percentage") },
+    { TEXT_ROW("strategy", 0, strategy, "S", "how to go about it: rolling"), .choices = "rolling" },
+    { TEXT_ROW("mode", 0, mode, "M", "when slots are refilled: window, each as it frees; barrier, all when the batch is done"), .choices = "window barrier" },
+    { TEXT_ROW("on-failure", 0, on_failure, "A", "what happens at the threshold: rollback, pause or abort"), .choices = "rollback pause abort" },
+    { TEXT_ROW("min-healthy", 0, min_healthy, "TIME", "how long an instance must be healthy to count as done") },
+    { TEXT_ROW("file", 'f', file, "FILE", "read the request from YAML or JSON, - for standard input; flags win") },
+    { TEXT_ROW("plan", 0, plan, "HASH", "only if the plan with this hash still holds") },
+    { TEXT_ROW("reason", 0, reason, "TEXT", "why; kept in the record") },
     { .name = "wait", .kind = OPTION_FLAG, .offset = offsetof(struct deploy_options, is_wait),
       .meaning = "wait until it, or its rollback, has ended" },
     { .name = "timeout", .kind = OPTION_DURATION, .argument = "TIME",

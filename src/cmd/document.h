@@ -12,6 +12,9 @@
     X(OUTPUT_JSONL, "jsonl") X(OUTPUT_YAML, "yaml") X(OUTPUT_NAME, "name")
 /* clang-format on */
 
+/* For .choices of an option. */
+#define OUTPUT_CHOICE(id, word) word " "
+
 enum output_format {
 #define OUTPUT_ITEM(id, word) id,
     OUTPUT_FORMATS(OUTPUT_ITEM)

@@ -4,6 +4,7 @@
 #include "cmd/client.h"
 #include "cmd/commands.h"
 #include "cmd/options.h"
+#include "core/change.h"
 #include "net/http_client.h"
 
 #define FOLLOW_SILENCE_MS 60000 /* four of the server's comment lines are missing */
@@ -230,6 +231,8 @@ static int run(const struct command *command, int argc, char **argv)
     return code;
 }
 
+#define CHANGE_CHOICE(id, word, meaning) word " "
+
 static const struct option_row rows[] = {
     { .name = "follow",
       .letter = 'f',
@@ -245,7 +248,8 @@ static const struct option_row rows[] = {
       .kind = OPTION_TEXT,
       .offset = offsetof(struct events_options, types),
       .argument = "LIST",
-      .meaning = "only these, apart by commas, as in member.failed,rollout.completed" },
+      .meaning = "only these, apart by commas, as in member.failed,rollout.completed",
+      .choices = CHANGES(CHANGE_CHOICE) },
     { .name = "deployment",
       .kind = OPTION_TEXT,
       .offset = offsetof(struct events_options, deployment),

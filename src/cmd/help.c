@@ -171,9 +171,12 @@ static int run(const struct command *command, int argc, char **argv)
 
 static const char *const synopsis[] = { "[COMMAND]", NULL };
 
+static const struct operand_row operands[] = { { NULL, "COMMAND" }, { NULL, NULL } };
+
 const struct command help_command = {
     .name = "help",
     .summary = "list the commands, or say more about one",
     .synopsis = synopsis,
+    .operands = operands,
     .run = run,
 };

@@ -191,7 +191,8 @@ static const struct option_row rows[] = {
       .kind = OPTION_TEXT,
       .offset = offsetof(struct instances_options, status),
       .argument = "S",
-      .meaning = "only those of this status: unknown, healthy, degraded or failed" },
+      .meaning = "only those of this status: unknown, healthy, degraded or failed",
+      .choices = "unknown healthy degraded failed" },
     LIST_LIMIT_ROW(struct instances_options),
     CALL_TIMEOUT_ROW(struct instances_options),
     CLIENT_ROWS(struct instances_options),
@@ -209,6 +210,10 @@ static const struct command_example examples[] = {
     { NULL, NULL },
 };
 
+static const struct operand_row operands[] = { { NULL, "rm INSTANCE" },
+                                               { "rm", "INSTANCE" },
+                                               { NULL, NULL } };
+
 const struct command instances_command = {
     .name = "instances",
     .summary = "list instances, show one, or remove one",
@@ -217,5 +222,6 @@ const struct command instances_command = {
     COMMAND_OPTIONS(rows),
     .examples = examples,
     .see_also = "deploy rollouts",
+    .operands = operands,
     .run = run,
 };

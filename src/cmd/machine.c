@@ -23,6 +23,11 @@ struct machine_options {
     bool as_mermaid, as_dot, as_json, as_table;
 };
 
+const char *machine_name(size_t index)
+{
+    return index < MACHINE_COUNT ? machines[index]->name : NULL;
+}
+
 static const struct sm_machine *find(const char *name)
 {
     for (size_t i = 0; i < MACHINE_COUNT; i++)
@@ -137,6 +142,10 @@ static const struct command_example examples[] = {
     { NULL, NULL },
 };
 
+static const struct operand_row operands[] = { { NULL, "list show check" },
+                                               { "show", "MACHINE" },
+                                               { NULL, NULL } };
+
 const struct command machine_command = {
     .name = "machine",
     .summary = "show and check the state machines",
@@ -145,5 +154,6 @@ const struct command machine_command = {
     COMMAND_OPTIONS(rows),
     .examples = examples,
     .see_also = "rollout",
+    .operands = operands,
     .run = run,
 };

@@ -53,6 +53,8 @@ static const char *const details[] = {
     NULL
 };
 
+static const struct operand_row operands[] = { { NULL, "LIVE" }, { NULL, NULL } };
+
 const struct command progress_command = {
     .name = "progress",
     .summary = "move the live rollout on now, and tell where it stands",
@@ -60,5 +62,6 @@ const struct command progress_command = {
     .details = details,
     COMMAND_OPTIONS(rows),
     .see_also = "rollout",
+    .operands = operands,
     .run = run,
 };

@@ -115,6 +115,8 @@ static const struct command_example examples[] = {
     { NULL, NULL },
 };
 
+static const struct operand_row operands[] = { { NULL, "ID" }, { NULL, NULL } };
+
 const struct command rollback_command = {
     .name = "rollback",
     .summary = "undo a rollout: back to what ran before",
@@ -123,5 +125,6 @@ const struct command rollback_command = {
     COMMAND_OPTIONS(rows),
     .examples = examples,
     .see_also = "deploy abort rollout wait",
+    .operands = operands,
     .run = run,
 };

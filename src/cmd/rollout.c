@@ -91,6 +91,8 @@ static const struct command_example examples[] = {
     { NULL, NULL },
 };
 
+static const struct operand_row operands[] = { { NULL, "ID" }, { NULL, NULL } };
+
 const struct command rollout_command = {
     .name = "rollout",
     .summary = "show one rollout, or watch it",
@@ -99,5 +101,6 @@ const struct command rollout_command = {
     COMMAND_OPTIONS(rows),
     .examples = examples,
     .see_also = "rollouts wait pause rollback",
+    .operands = operands,
     .run = run,
 };

@@ -319,6 +319,8 @@ static const struct command_example examples[] = {
     { NULL, NULL },
 };
 
+static const struct operand_row operands[] = { { NULL, "FILE" }, { NULL, NULL } };
+
 const struct command sim_command = {
     .name = "sim",
     .summary = "run a simulated fleet",
@@ -327,5 +329,6 @@ const struct command sim_command = {
     COMMAND_OPTIONS(rows),
     .examples = examples,
     .see_also = "demo server",
+    .operands = operands,
     .run = run_sim,
 };

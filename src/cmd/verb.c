@@ -124,6 +124,8 @@ static const char *const retry_details[] = {
     NULL
 };
 
+static const struct operand_row live_operands[] = { { NULL, "LIVE" }, { NULL, NULL } };
+
 const struct command pause_command = {
     .name = "pause",
     .summary = "pause a rollout",
@@ -131,6 +133,7 @@ const struct command pause_command = {
     .details = pause_details,
     COMMAND_OPTIONS(plain_rows),
     .see_also = "resume abort rollout",
+    .operands = live_operands,
     .run = run,
 };
 
@@ -141,6 +144,7 @@ const struct command resume_command = {
     .details = resume_details,
     COMMAND_OPTIONS(plain_rows),
     .see_also = "pause rollout",
+    .operands = live_operands,
     .run = run,
 };
 
@@ -151,6 +155,7 @@ const struct command promote_command = {
     .details = promote_details,
     COMMAND_OPTIONS(promote_rows),
     .see_also = "pause rollout",
+    .operands = live_operands,
     .run = run,
 };
 
@@ -161,8 +166,11 @@ const struct command abort_command = {
     .details = abort_details,
     COMMAND_OPTIONS(abort_rows),
     .see_also = "pause rollback rollout",
+    .operands = live_operands,
     .run = run,
 };
+
+static const struct operand_row retry_operands[] = { { NULL, "ID" }, { NULL, NULL } };
 
 const struct command retry_command = {
     .name = "retry",
@@ -171,5 +179,6 @@ const struct command retry_command = {
     .details = retry_details,
     COMMAND_OPTIONS(plain_rows),
     .see_also = "rollout",
+    .operands = retry_operands,
     .run = run,
 };

@@ -47,6 +47,8 @@ static const struct command_example examples[] = {
     { NULL, NULL },
 };
 
+static const struct operand_row operands[] = { { NULL, "LIVE" }, { NULL, NULL } };
+
 const struct command wait_command = {
     .name = "wait",
     .summary = "wait until a rollout has ended",
@@ -55,5 +57,6 @@ const struct command wait_command = {
     COMMAND_OPTIONS(rows),
     .examples = examples,
     .see_also = "deploy rollout",
+    .operands = operands,
     .run = run,
 };
