@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * machine.c - `dides machine`: the state machines of this binary, as they are compiled in. */
+#include "agent/life.h"
 #include "base/cleanup.h"
 #include "cmd/commands.h"
 #include "cmd/demo_story.h"
@@ -14,8 +15,8 @@
 #define PRINT_MAX ((size_t)4 << 20)
 
 static const struct sm_machine *const machines[] = {
-    &instance_machine, &presence_machine, &member_machine, &rollout_machine,
-    &link_machine,     &work_machine,     &story_machine,
+    &instance_machine, &presence_machine, &member_machine, &rollout_machine, &uplink_machine,
+    &duty_machine,     &link_machine,     &work_machine,   &story_machine,
 };
 #define MACHINE_COUNT (sizeof machines / sizeof machines[0])
 
