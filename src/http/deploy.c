@@ -29,6 +29,19 @@ static struct text created_message(const struct rollout *r)
     return TEXT("started");
 }
 
+/* What every answer with a new rollout begins with; the caller adds to it and closes it. */
+static void begin_created(struct api_call *call, const struct rollout *r, struct text message)
+{
+    struct json_writer *w = &call->w;
+    set_location(call, r);
+    json_begin_object(w);
+    json_key(w, "id");
+    wire_write_rollout_id(w, r->number);
+    json_put_text(w, "message", message);
+    json_key(w, "deployment");
+    write_rollout(call, r);
+}
+
 void deploy_create(struct api_call *call)
 {
     struct engine *engine = call->api->engine;
@@ -46,16 +59,10 @@ void deploy_create(struct api_call *call)
         return;
     }
     struct json_writer *w = &call->w;
-    json_begin_object(w);
-    json_key(w, "id");
-    wire_write_rollout_id(w, r->number);
-    json_put_text(w, "message", created_message(r));
-    json_key(w, "deployment");
-    write_rollout(call, r);
+    begin_created(call, r, created_message(r));
     json_key(w, "request");
     wire_write_request(w, engine_fleet(engine), r);
     json_end_object(w);
-    set_location(call, r);
     api_reply(call, 201, engine_round_of_all(engine));
 }
 
@@ -377,18 +384,12 @@ void deploy_rollback(struct api_call *call)
         return;
     }
     struct json_writer *w = &call->w;
-    json_begin_object(w);
-    json_key(w, "id");
-    wire_write_rollout_id(w, r->number);
-    json_put_text(w, "message", TEXT("rollback started"));
-    json_key(w, "deployment");
-    write_rollout(call, r);
+    begin_created(call, r, TEXT("rollback started"));
     json_key(w, "labels");
     wire_write_selector_labels(w, &r->selector);
     json_key(w, "config");
     wire_write_config(w, &r->config);
     json_end_object(w);
-    set_location(call, r);
     api_reply(call, 201, engine_round_of_all(engine));
 }
 
