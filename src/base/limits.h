@@ -20,6 +20,12 @@
 #define LIMIT_AMOUNT 1000000        /* batch sizes, thresholds, sizes */
 #define LIMIT_ATTEMPT 65535         /* of one member in one rollout */
 #define LIMIT_TRAIL 4               /* entries per instance */
+#define LIMIT_WAVES 100             /* of one rollout */
+#define LIMIT_GATES 16              /* of one wave */
+#define LIMIT_WAVE_NAME 64          /* of a gate too */
+#define LIMIT_DOMAINS 4             /* labels of one rollout */
+#define LIMIT_DOMAIN_CELLS 65536    /* values of them together in one rollout; further ones count as
+                                       without the label */
 #define LIMIT_UNRESOLVED 1000       /* names listed in a rollback's record */
 #define LIMIT_INSTANCES 2000000     /* default of the setting max_instances */
 #define LIMIT_LIVE_ROLLOUTS 100     /* largest setting max_concurrent */

@@ -61,20 +61,6 @@ const struct sm_machine rollout_machine = {
     .final = SM_SET(ROLLOUT_COMPLETED) | SM_SET(ROLLOUT_FAILED),
 };
 
-const struct rollout_config rollout_config_default = {
-    .strategy = STRATEGY_ROLLING,
-    .mode = MODE_WINDOW,
-    .on_failure = ON_FAILURE_ROLLBACK,
-    .offline = OFFLINE_WAIT,
-    .on_leftover = ON_LEFTOVER_COMPLETE,
-    .dynamic = true,
-    .batch_size = { .value = 1 },
-    .failure_threshold = { .value = 1 },
-    .instance_deadline_ms = 10 * 60 * 1000,
-    .health_deadline_ms = 5 * 60 * 1000,
-    .leftover_timeout_ms = 10 * 60 * 1000,
-};
-
 #define ROLLOUT_WORD_OF(id, word) [id] = word,
 const char *rollout_cause_word(enum rollout_cause cause)
 {

@@ -5,9 +5,7 @@
 #ifndef DIDES_CORE_ROLLOUT_H
 #define DIDES_CORE_ROLLOUT_H
 
-#include "base/arena.h"
-#include "base/format.h"
-#include "core/selector.h"
+#include "core/rollout_config.h"
 #include "sm/sm.h"
 
 /* clang-format off */
@@ -66,14 +64,6 @@
     X(ROLLOUT_CAUSE_ABORTED,           "aborted")                                               \
     X(ROLLOUT_CAUSE_ROLLED_BACK,       "rolled_back")
 
-/* The words of a request's configuration; the first of each is the default. */
-#define ROLLOUT_STRATEGIES(X)  X(STRATEGY_ROLLING, "rolling") X(STRATEGY_CANARY, "canary")      \
-    X(STRATEGY_BLUE_GREEN, "blue_green") X(STRATEGY_WAVES, "waves")
-#define ROLLOUT_MODES(X)       X(MODE_WINDOW, "window") X(MODE_BARRIER, "barrier")
-#define ROLLOUT_ON_FAILURE(X)  X(ON_FAILURE_ROLLBACK, "rollback") X(ON_FAILURE_PAUSE, "pause")  \
-    X(ON_FAILURE_ABORT, "abort")
-#define ROLLOUT_OFFLINE(X)     X(OFFLINE_WAIT, "wait") X(OFFLINE_SKIP, "skip")
-#define ROLLOUT_ON_LEFTOVER(X) X(ON_LEFTOVER_COMPLETE, "complete") X(ON_LEFTOVER_FAIL, "fail")
 #define ROLLOUT_OUTCOMES(X)    X(OUTCOME_NONE, NULL) X(OUTCOME_FULL, "full") X(OUTCOME_PARTIAL, "partial")
 /* clang-format on */
 
@@ -84,11 +74,6 @@ SM_EFFECTS(rollout_effect, ROLLOUT_EFFECTS);
 
 #define ROLLOUT_WORD_ITEM(id, word) id,
 enum rollout_cause { ROLLOUT_CAUSES(ROLLOUT_WORD_ITEM) ROLLOUT_CAUSE_COUNT };
-enum rollout_strategy { ROLLOUT_STRATEGIES(ROLLOUT_WORD_ITEM) ROLLOUT_STRATEGY_COUNT };
-enum rollout_mode { ROLLOUT_MODES(ROLLOUT_WORD_ITEM) ROLLOUT_MODE_COUNT };
-enum rollout_on_failure { ROLLOUT_ON_FAILURE(ROLLOUT_WORD_ITEM) ROLLOUT_ON_FAILURE_COUNT };
-enum rollout_offline { ROLLOUT_OFFLINE(ROLLOUT_WORD_ITEM) ROLLOUT_OFFLINE_COUNT };
-enum rollout_on_leftover { ROLLOUT_ON_LEFTOVER(ROLLOUT_WORD_ITEM) ROLLOUT_ON_LEFTOVER_COUNT };
 enum rollout_outcome { ROLLOUT_OUTCOMES(ROLLOUT_WORD_ITEM) ROLLOUT_OUTCOME_COUNT };
 #undef ROLLOUT_WORD_ITEM
 
@@ -108,18 +93,6 @@ static inline bool version_equal(struct version a, struct version b)
 {
     return a.code == b.code && a.config == b.config;
 }
-
-/* How a rollout goes about it. Durations in ms, 0 = none. Ranges: spec of rollouts, 7.1. */
-struct rollout_config {
-    uint8_t strategy, mode, on_failure, offline, on_leftover; /* the enums above */
-    bool dynamic;                    /* instances that come to match later join */
-    struct amount batch_size;        /* rounded down, at least 1 */
-    struct amount failure_threshold; /* rounded up; breach when failed >= it */
-    int64_t min_healthy_ms, instance_deadline_ms, health_deadline_ms;
-    int64_t progress_deadline_ms, leftover_timeout_ms;
-};
-
-extern const struct rollout_config rollout_config_default;
 
 /* Counts of members, each maintained as they change and always equal to a recount.
  * total = pending + in_progress + completed + failed. */
