@@ -72,12 +72,18 @@ static const struct json_field fields[CONFIG_ROWS] = {
 };
 /* clang-format on */
 
+static void put_defaults(void *ret)
+{
+    wire_config_init(ret);
+}
+
 const struct json_table wire_config_table = {
     .name = "configuration",
     .fields = fields,
     .count = CONFIG_ROWS,
     .size = sizeof(struct wire_config),
     .given_offset = offsetof(struct wire_config, given),
+    .init = put_defaults,
 };
 
 void wire_config_init(struct wire_config *config)

@@ -82,6 +82,7 @@ struct json_table {
     bool empty_is_object;  /* an empty body stands for {} */
     uint16_t size;         /* of the struct */
     uint16_t given_offset; /* of its struct json_given, or JSON_NOT_KEPT */
+    void (*init)(void *ret); /* puts the defaults into a struct; NULL: it has none */
 };
 
 /* Row number of the key, or -1. *ret_is_alias says which spelling it was. Looking starts at row

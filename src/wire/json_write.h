@@ -51,6 +51,10 @@ enum json_absent { JSON_ABSENT_IS_NULL, JSON_ABSENT_IS_OMITTED };
 void json_write_table(struct json_writer *w, const struct json_table *table, const void *from,
                       enum json_absent absent);
 
+/* The value of one row alone; it must be there. */
+void json_write_member(struct json_writer *w, const struct json_table *table, unsigned row,
+                       const void *from);
+
 /* Only the quoted text, without a writer. */
 void json_quote(struct buffer *out, struct text t);
 
