@@ -381,10 +381,9 @@ static void write_member(struct json_writer *w, const struct json_field *field, 
     }
 }
 
-void json_write_table(struct json_writer *w, const struct json_table *table, const void *from,
-                      enum json_absent absent)
+void json_write_members(struct json_writer *w, const struct json_table *table, const void *from,
+                        enum json_absent absent)
 {
-    json_begin_object(w);
     for (unsigned row = 0; row < table->count; row++) {
         enum presence presence = presence_of(table, row, from);
         if (presence == ABSENT && absent == JSON_ABSENT_IS_OMITTED)
@@ -395,12 +394,12 @@ void json_write_table(struct json_writer *w, const struct json_table *table, con
         else
             json_write_null(w);
     }
-    json_end_object(w);
 }
 
-void json_write_member(struct json_writer *w, const struct json_table *table, unsigned row,
-                       const void *from)
+void json_write_table(struct json_writer *w, const struct json_table *table, const void *from,
+                      enum json_absent absent)
 {
-    assert(row < table->count);
-    write_member(w, &table->fields[row], from, JSON_ABSENT_IS_OMITTED);
+    json_begin_object(w);
+    json_write_members(w, table, from, absent);
+    json_end_object(w);
 }

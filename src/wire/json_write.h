@@ -54,6 +54,9 @@ void json_write_table(struct json_writer *w, const struct json_table *table, con
 /* The value of one row alone; it must be there. */
 void json_write_member(struct json_writer *w, const struct json_table *table, unsigned row,
                        const void *from);
+/* Its members alone, into an object that is open: those that come next may be others. */
+void json_write_members(struct json_writer *w, const struct json_table *table, const void *from,
+                        enum json_absent absent);
 
 /* Only the quoted text, without a writer. */
 void json_quote(struct buffer *out, struct text t);

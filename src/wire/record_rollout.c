@@ -175,7 +175,6 @@ static void fill_plain(struct rollout *r, const struct stored_rollout *s)
     r->generation = s->generation;
     r->revision = s->revision;
     r->started_index = s->started_index;
-    r->config = s->request.configuration.config;
     r->created_at = s->created_at;
     r->started_at = s->started_at;
     r->ended_at = s->ended_at;
@@ -224,6 +223,7 @@ static bool fill_texts(struct fleet *fleet, struct rollout *r, const struct stor
 {
     struct stored_version target = { s->request.code, s->request.config };
     if (!record_take_version(fleet, &target, &r->target) ||
+        !rollout_config_copy(&r->arena, &s->request.configuration.config, &r->config) ||
         !arena_copy(&r->arena, s->selector, &r->selector_text) ||
         !arena_copy(&r->arena, s->created_by, &r->created_by) ||
         !arena_copy(&r->arena, s->reason, &r->reason))
@@ -258,8 +258,9 @@ bool wire_load_rollout(struct fleet *fleet, struct text key, struct text json,
     wire_config_init(&s.request.configuration);
     if (!record_read(&wire_stored_rollout_table, key, json, scratch, &s, err))
         return false;
-    if (!wire_config_check(&s.request.configuration, "/request/configuration", &why))
-        return record_is_damaged(key, why.text, err);
+    if (!wire_config_take(&s.request.configuration, "/request/configuration", scratch, &why))
+        return why.code == ERR_MEMORY ? err_set(err, ERR_MEMORY, "%s", why.text)
+                                      : record_is_damaged(key, why.text, err);
     struct rollout *r = fleet_new_rollout(fleet, err);
     if (!r)
         return false;

@@ -97,6 +97,16 @@ const struct json_table wire_rollback_table = {
     .given_offset = offsetof(struct choice_body, given),
 };
 
+/* What can be said already and not yet be done. */
+static bool refuse_unfinished(const struct rollout_config *config, struct err *err)
+{
+    const char *key = config->strategy != STRATEGY_ROLLING ? "strategy"
+                      : config->domain_count > 0           ? "domains"
+                      : config->min_available.value > 0    ? "min_available"
+                                                           : NULL;
+    return !key || wire_refuse_reserved("/configuration", key, err);
+}
+
 static bool read_choice(const struct json_table *table, struct text body, struct arena *arena,
                         struct choice_body *ret, struct err *err)
 {
@@ -106,7 +116,8 @@ static bool read_choice(const struct json_table *table, struct text body, struct
         return false;
     if (read.given.nulls & JSON_BIT(CHOICE_CONFIGURATION))
         wire_config_init(&read.configuration);
-    if (!wire_config_check(&read.configuration, "/configuration", err))
+    if (!wire_config_take(&read.configuration, "/configuration", arena, err) ||
+        !refuse_unfinished(&read.configuration.config, err))
         return false;
     *ret = read;
     return true;
@@ -161,6 +172,15 @@ bool wire_read_deploy(struct text body, struct arena *arena, struct deploy_comma
 
 /* ---- rollback ------------------------------------------------------------------------------- */
 
+/* It goes back through the waves of its source, whatever these are. */
+static bool check_rollback(const struct choice_body *read, struct err *err)
+{
+    return read->configuration.config.strategy == STRATEGY_ROLLING ||
+           err_set_at(err, ERR_INVALID, "/configuration/strategy",
+                      "a rollback goes back through the waves of the rollout that it undoes, in "
+                      "reverse: its strategy is \"rolling\"");
+}
+
 static bool take_config(const struct choice_body *read, struct arena *arena,
                         const struct rollout_config **ret, struct err *err)
 {
@@ -182,7 +202,7 @@ bool wire_read_rollback(struct text body, struct arena *arena, struct rollback_c
     struct rollback_command command = { .number = 0 };
     struct err why = { .code = ERR_NONE };
     if (!read_choice(&wire_rollback_table, body, arena, &read, err) ||
-        !take_selector(&read, arena, &command.selector, err) ||
+        !check_rollback(&read, err) || !take_selector(&read, arena, &command.selector, err) ||
         !take_config(&read, arena, &command.config, err))
         return false;
     if (read.id.size > 0 && !wire_read_rollout_id(read.id, &command.number, &why))

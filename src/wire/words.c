@@ -16,6 +16,8 @@ WORDS(wire_modes, ROLLOUT_MODES);
 WORDS(wire_on_failure, ROLLOUT_ON_FAILURE);
 WORDS(wire_offline, ROLLOUT_OFFLINE);
 WORDS(wire_on_leftover, ROLLOUT_ON_LEFTOVER);
+WORDS(wire_gate_types, GATE_TYPES);
+WORDS(wire_undecided, GATE_UNDECIDED);
 WORDS(wire_rollout_causes, ROLLOUT_CAUSES);
 WORDS(wire_outcomes, ROLLOUT_OUTCOMES);
 WORDS(wire_member_causes, MEMBER_CAUSES);

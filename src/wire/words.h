@@ -8,7 +8,8 @@
 #include "sm/sm.h"
 
 extern const struct sm_words wire_strategies, wire_modes, wire_on_failure, wire_offline,
-    wire_on_leftover; /* enum rollout_... */
+    wire_on_leftover;                                         /* enum rollout_... */
+extern const struct sm_words wire_gate_types, wire_undecided; /* enum gate_... */
 extern const struct sm_words wire_rollout_causes, wire_outcomes, wire_member_causes;
 
 #endif

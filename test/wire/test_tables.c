@@ -16,7 +16,8 @@ static void test_every_table_keeps_the_rules(void **state)
         &wire_rollback_table,       &wire_verb_table,           &wire_abort_table,
         &wire_promote_table,        &wire_config_table,         &wire_progress_table,
         &wire_tally_table,          &wire_stored_version_table, &wire_stored_instance_table,
-        &wire_stored_rollout_table,
+        &wire_stored_rollout_table, &wire_canary_table,         &wire_wave_table,
+        &wire_gate_table,           &wire_domain_table,
     };
     (void)state;
 
@@ -42,6 +43,8 @@ static void test_word_lists_have_the_words_of_the_core(void **state)
         assert_string_equal(sm_word_at(&wire_member_causes, i), member_cause_word(i));
     assert_int_equal(wire_strategies.count, ROLLOUT_STRATEGY_COUNT);
     assert_string_equal(sm_word_at(&wire_strategies, STRATEGY_BLUE_GREEN), "blue_green");
+    assert_int_equal(wire_gate_types.count, GATE_TYPE_COUNT);
+    assert_int_equal(wire_undecided.count, GATE_UNDECIDED_COUNT);
     assert_int_equal(wire_modes.count, ROLLOUT_MODE_COUNT);
     assert_int_equal(wire_on_failure.count, ROLLOUT_ON_FAILURE_COUNT);
     assert_int_equal(wire_offline.count, ROLLOUT_OFFLINE_COUNT);
