@@ -43,10 +43,16 @@ static bool nothing_to_tend(struct store *self, unsigned budget_ms)
     return false;
 }
 
-static bool no_backup(struct store *self, const char *path, struct err *err)
+static bool no_backup(struct store *self, struct err *err)
 {
-    (void)self, (void)path;
+    (void)self;
     return err_set(err, ERR_NOT_SUPPORTED, "nothing is kept");
+}
+
+static uint64_t first_term(struct store *self)
+{
+    (void)self;
+    return 1;
 }
 
 static struct store_stats no_stats(struct store *self)
@@ -65,7 +71,8 @@ struct store_port world_no_store(void)
     return (struct store_port){ .scan = scan_nothing,
                                 .commit = forget,
                                 .tend = nothing_to_tend,
-                                .backup = no_backup,
+                                .backup_begin = no_backup,
+                                .term = first_term,
                                 .stats = no_stats,
                                 .close = nothing_to_close };
 }

@@ -35,6 +35,11 @@ enum store_result {
  * False stops the walk; the visitor keeps its own reason. It must not call the store. */
 typedef bool store_visit_fn(void *ctx, struct text key, struct text value);
 
+/* How far a copy is. */
+enum store_backup { STORE_BACKUP_MORE, STORE_BACKUP_DONE, STORE_BACKUP_FAILED };
+
+#define STORE_TERM_MAX ((uint64_t)1 << 53) /* the largest that JSON tools keep exact */
+
 struct store_stats {
     uint64_t commits, ops, bytes; /* made durable since open */
     uint64_t pending_batches;     /* durable, not yet folded into the readable table */
@@ -65,10 +70,22 @@ struct store_port {
      * A failure in it shows up as the result of the next commit, never as a lost batch. */
     bool (*tend)(struct store *self, unsigned budget_ms);
 
-    /* Copies the whole store, consistent and while it is in use, to a new file (0600). ERR_REFUSED:
-     * the file exists; ERR_NOT_SUPPORTED: this store has no files. A failure leaves no file and
-     * does not harm the store, unless it found damage. */
-    bool (*backup)(struct store *self, const char *path, struct err *err);
+    /* Begins a copy of the whole store; one at a time (ERR_REFUSED). ERR_NOT_SUPPORTED: this store
+     * has no files; ERR_STORE: there is no room for one. */
+    bool (*backup_begin)(struct store *self, struct err *err);
+    /* Goes on with it for about `budget_ms`; commits may come between two steps. The copy is of the
+     * state at the last step. When it is whole, *ret_file is a descriptor of an unnamed file at its
+     * start: it is the caller's, and no longer concerns the store. A failure ends the copy and does
+     * not harm the store. */
+    enum store_backup (*backup_step)(struct store *self, unsigned budget_ms, int *ret_file,
+                                     struct err *err);
+    void (*backup_cancel)(struct store *self); /* nothing, if none is under way */
+
+    /* Which life of the store this is, from 1: it rises whenever an older state is put in place, so
+     * that who saw the newer one can tell (doc/reliability.md, R17). At most STORE_TERM_MAX. */
+    uint64_t (*term)(struct store *self);
+    /* Results as of commit(). A term that is not higher changes nothing and is STORE_DURABLE. */
+    enum store_result (*raise_term)(struct store *self, uint64_t term, struct err *err);
 
     struct store_stats (*stats)(struct store *self);
 

@@ -162,7 +162,7 @@ static void test_a_backup_is_refused(void **state)
     struct fixture *f = *state;
     struct err err = { 0 };
 
-    assert_false(f->port.backup(f->port.self, "backup.db", &err));
+    assert_false(f->port.backup_begin(f->port.self, &err));
 
     assert_int_equal(err.code, ERR_NOT_SUPPORTED);
 }

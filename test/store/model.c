@@ -3,6 +3,7 @@
 #include "model.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -203,6 +204,40 @@ bool model_read_count(const struct store_port *port, uint64_t *ret, struct err *
     *ret = 0;
     return port->scan(port->self, TEXT("count"), TEXT("count0"), 0, read_count, ret, err);
 }
+
+/* ---- backups -------------------------------------------------------------------------------- */
+
+void model_save(int file, const char *path)
+{
+    char space[65536];
+    ssize_t got;
+    int to = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert(to >= 0);
+    while ((got = read(file, space, sizeof space)) > 0) {
+        ssize_t put = write(to, space, (size_t)got);
+        assert(put == got);
+        (void)put;
+    }
+    assert(got == 0);
+    close(to);
+    close(file);
+}
+
+void model_backup(const struct store_port *port, const char *path)
+{
+    struct err err = { 0 };
+    int file = -1;
+    bool begun = port->backup_begin(port->self, &err);
+    enum store_backup step = STORE_BACKUP_MORE;
+    assert(begun);
+    (void)begun;
+    while (step == STORE_BACKUP_MORE)
+        step = port->backup_step(port->self, 0, &file, &err);
+    assert(step == STORE_BACKUP_DONE && file >= 0);
+    model_save(file, path);
+}
+
+/* ---- scratch directories -------------------------------------------------------------------- */
 
 void scratch_make(char space[static 256])
 {

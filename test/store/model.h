@@ -37,6 +37,11 @@ bool model_agrees(const struct model *model, const struct store_port *port);
 /* The number under "count", 0 if there is none. False: the scan failed. */
 bool model_read_count(const struct store_port *port, uint64_t *ret, struct err *err);
 
+/* Makes a backup, in as many steps as it takes, and writes it to the new file `path`. */
+void model_backup(const struct store_port *port, const char *path);
+/* All that is left to read from `file`, which is closed, to the new file `path` (0600). */
+void model_save(int file, const char *path);
+
 /* A new, empty directory below the one for temporary files, and its removal with all in it. */
 void scratch_make(char space[static 256]);
 void scratch_remove(const char *directory);

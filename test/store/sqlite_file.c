@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * sqlite_file.c - what the SQLite store promises about its file: modes, lock, identity, damage,
- * room, views, backup. */
+ * room, views. */
 #include "model.h"
 #include "store/sqlite/checksum.h"
 #include "store/sqlite/sqlite.h"
@@ -564,56 +564,6 @@ static void test_a_log_that_was_replaced_stops_the_store(void **state)
     assert_stops(f, "dides.db-wal was replaced");
 }
 
-static void test_a_backup_holds_everything_and_can_be_opened(void **state)
-{
-    struct fixture *f = *state;
-    struct err err = { 0 };
-    const char *path = scratch_file(f->scratch, "backup.db");
-    open_store(f);
-    commit(f, 60);
-
-    assert_true(f->port.backup(f->port.self, path, &err));
-
-    assert_int_equal(mode_of(path), 0600);
-    commit(f, 1); /* the store goes on */
-    close_store(f);
-    assert_int_equal(rename(path, scratch_file(f->directory, "dides.db")), 0);
-    open_store(f);
-    model_go_to(&f->model, 60);
-    assert_true(model_agrees(&f->model, &f->port));
-    commit(f, 5);
-}
-
-static void test_a_backup_overwrites_nothing(void **state)
-{
-    struct fixture *f = *state;
-    struct err err = { 0 };
-    const char *path = scratch_file(f->scratch, "backup.db");
-    close(open(path, O_CREAT | O_WRONLY, 0600));
-    open_store(f);
-    commit(f, 3);
-
-    assert_false(f->port.backup(f->port.self, path, &err));
-
-    assert_int_equal(err.code, ERR_REFUSED);
-    assert_int_equal(access(path, F_OK), 0);
-    commit(f, 3);
-}
-
-static void test_a_backup_that_fails_leaves_no_file(void **state)
-{
-    struct fixture *f = *state;
-    struct err err = { 0 };
-    open_store(f);
-    commit(f, 3);
-
-    assert_false(f->port.backup(f->port.self, scratch_file(f->scratch, "no/such/dir"), &err));
-
-    assert_int_equal(err.code, ERR_IO);
-    commit(f, 3);
-    assert_true(model_agrees(&f->model, &f->port));
-}
-
 static void test_a_directory_that_cannot_be_made_is_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -675,9 +625,6 @@ int main(void)
         TEST(test_a_database_that_was_removed_stops_the_store),
         TEST(test_a_directory_that_was_moved_stops_the_store),
         TEST(test_a_log_that_was_replaced_stops_the_store),
-        TEST(test_a_backup_holds_everything_and_can_be_opened),
-        TEST(test_a_backup_overwrites_nothing),
-        TEST(test_a_backup_that_fails_leaves_no_file),
         TEST(test_a_directory_that_cannot_be_made_is_an_error),
         TEST(test_the_standard_descriptors_are_never_the_database),
     };

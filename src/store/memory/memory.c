@@ -13,6 +13,7 @@ struct store {
     struct memory_table *durable; /* NULL: the same as `now` */
     enum store_memory_fault planned;
     unsigned planned_in; /* commits until it happens */
+    uint64_t term;       /* see port/store.h */
     bool is_fatal;       /* answered UNKNOWN; only a crash helps */
     struct store_stats stats;
 };
@@ -140,10 +141,41 @@ static bool tend(struct store *s, unsigned budget_ms)
     return false;
 }
 
-static bool backup(struct store *s, const char *path, struct err *err)
+static bool backup_begin(struct store *s, struct err *err)
 {
-    (void)s, (void)path;
+    (void)s;
     return err_set(err, ERR_NOT_SUPPORTED, "a store in memory has no backup; use sqlite");
+}
+
+/* Without a begin there is nothing to go on with. */
+static enum store_backup backup_step(struct store *s, unsigned budget_ms, int *ret_file,
+                                     struct err *err)
+{
+    (void)budget_ms, (void)ret_file;
+    backup_begin(s, err);
+    return STORE_BACKUP_FAILED;
+}
+
+static void backup_cancel(struct store *s)
+{
+    (void)s;
+}
+
+static uint64_t term(struct store *s)
+{
+    return s->term;
+}
+
+static enum store_result raise_term(struct store *s, uint64_t term, struct err *err)
+{
+    assert(term <= STORE_TERM_MAX);
+    if (s->is_fatal) {
+        refuse(err);
+        return STORE_UNKNOWN;
+    }
+    if (term > s->term)
+        s->term = term;
+    return STORE_DURABLE;
 }
 
 static struct store_stats stats(struct store *s)
@@ -163,13 +195,17 @@ static void close_store(struct store *s)
 bool store_memory_open(struct store_port *ret, struct err *err)
 {
     struct store *s = calloc(1, sizeof *s);
-    if (s)
+    if (s) {
         s->now = table_new();
+        s->term = 1;
+    }
     if (!s || !s->now) {
         free(s);
         return err_set(err, ERR_MEMORY, "no memory for a store");
     }
-    *ret = (struct store_port){ s, scan, commit, tend, backup, stats, close_store };
+    *ret = (struct store_port){ s,           scan,          commit, tend,       backup_begin,
+                                backup_step, backup_cancel, term,   raise_term, stats,
+                                close_store };
     return true;
 }
 

@@ -26,7 +26,8 @@
     X(SQL_FROM,       "SELECT key, value, crc FROM kv WHERE key >= ?1 ORDER BY key")                \
     X(SQL_FROM_TO,    "SELECT key, value, crc FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key")   \
     X(SQL_SET_META,   "INSERT OR REPLACE INTO meta(name, value, crc) VALUES(?1, ?2, ?3)")           \
-    X(SQL_GET_META,   "SELECT value, crc FROM meta WHERE name = ?1")
+    X(SQL_GET_META,   "SELECT value, crc FROM meta WHERE name = ?1")                                \
+    X(SQL_ALL_META,   "SELECT name, value, crc FROM meta ORDER BY name")
 /* clang-format on */
 
 enum sqlite_statement {
@@ -40,6 +41,16 @@ enum sqlite_statement {
  * the meta row `folded`, which changes in the same transaction as kv. */
 struct sqlite_mark {
     uint64_t seq, chain, rows, digest;
+};
+
+/* A copy that is being made. */
+struct sqlite_backup {
+    sqlite3 *to;
+    sqlite3_backup *work; /* NULL: none is under way */
+    int file;             /* our own descriptor of the copy, or -1 */
+    uint64_t copied;      /* pages, those included that had to be copied again */
+    uint64_t pushed;      /* pages that the kernel was asked to write out */
+    char path[PATH_MAX];
 };
 
 struct store {
@@ -58,6 +69,9 @@ struct store {
     int64_t pending_since_ms;   /* monotonic: when the oldest unfolded row came; 0: none waits */
     int64_t full_since_ms;      /* monotonic: when folding last met a full disk; 0: it did not */
     int64_t looked_at_files_ms; /* monotonic */
+
+    uint64_t term;
+    struct sqlite_backup backup;
 
     bool is_fatal; /* answered UNKNOWN; the connection is never written to again */
     struct err why_fatal;
@@ -119,15 +133,55 @@ bool sqlite_meta_get(struct store *s, struct text name, char space[static SQLITE
                      struct text *ret, struct err *err);
 bool sqlite_mark_load(struct store *s, struct err *err);
 int sqlite_mark_save(struct store *s, const struct sqlite_mark *mark);
+/* Checks every row, those of unknown names included: a name that was damaged must not look like a
+ * row that never was. */
+bool sqlite_meta_check(struct store *s, struct err *err);
+/* The term is 1 in a file that says nothing of it. */
+bool sqlite_term_load(struct store *s, struct err *err);
+int sqlite_term_save(struct store *s, uint64_t term);
 
 /* schema.c */
+struct sqlite_identity {
+    int64_t application, format, objects;
+};
+bool sqlite_identity_read(struct store *s, struct sqlite_identity *ret, struct err *err);
+/* False: not a database of dides (ERR_REFUSED), or of a newer one (ERR_NOT_SUPPORTED), or damaged.
+ */
+bool sqlite_identity_check(struct store *s, const struct sqlite_identity *file, struct err *err);
 /* Creates the tables in an empty file, or checks that the file is ours and of a known format before
  * anything is written to it. Prepares the statements. */
 bool sqlite_schema_open(struct store *s, struct err *err);
+/* Prepares the statements for an existing file and checks what it says of itself. */
+bool sqlite_schema_read(struct store *s, int64_t format, struct err *err);
+/* Writes the format version to its two places. */
+int sqlite_format_save(struct store *s, int64_t format);
 
-/* scan.c, backup.c */
+/* scan.c */
 bool sqlite_scan(struct store *s, struct text first, struct text end, size_t limit,
                  store_visit_fn *visit, void *ctx, struct err *err);
-bool sqlite_backup(struct store *s, const char *path, struct err *err);
+/* The same, and writes nothing: what waits in the journal stays there. */
+bool sqlite_scan_as_is(struct store *s, struct text first, struct text end, size_t limit,
+                       store_visit_fn *visit, void *ctx, struct err *err);
+
+/* backup.c */
+bool sqlite_backup_begin(struct store *s, struct err *err);
+/* Copies some pages. */
+enum store_backup sqlite_backup_step(struct store *s, int *ret_file, struct err *err);
+/* Gives up what is under way, if anything. */
+void sqlite_backup_end(struct store *s);
+
+/* migrate.c */
+/* The step at i leads from format first + i to the next one; it runs inside a transaction and
+ * returns an SQLite result code. */
+typedef int sqlite_step_fn(struct store *s);
+struct sqlite_formats {
+    int64_t newest;               /* of the files that this dides writes */
+    int64_t oldest;               /* that it can read */
+    sqlite_step_fn *const *steps; /* newest - oldest of them */
+};
+/* What is released; tests may put another table in its place. */
+extern const struct sqlite_formats sqlite_formats;
+/* Brings the file from format `from` to the newest in one transaction. False: it is as it was. */
+bool sqlite_migrate(struct store *s, int64_t from, struct err *err);
 
 #endif

@@ -116,11 +116,105 @@ static bool make_database(const struct sqlite_place *place, struct err *err)
     return true;
 }
 
-bool sqlite_place_take(struct sqlite_place *ret, const char *directory, struct err *err)
+/* ---- files that are there for a while ------------------------------------------------------- */
+
+bool sqlite_place_scratch(const struct sqlite_place *place, enum place_scratch which,
+                          char ret[static PATH_MAX], struct err *err)
+{
+    static const char *const scratches[PLACE_SCRATCHES] = { "backup.tmp", "restore.tmp",
+                                                            "dides.db.restored" };
+    int size = snprintf(ret, PATH_MAX, "%s/%s", place->directory, scratches[which]);
+    return (size > 0 && size < PATH_MAX) ||
+           err_set(err, ERR_IO, "the path of the directory is too long");
+}
+
+/* A file and what SQLite keeps beside it. Nobody has them open: we hold the lock. */
+static bool remove_with(const char *path, const char *const *suffixes, struct err *err)
+{
+    for (; *suffixes; suffixes++) {
+        char name[PATH_MAX];
+        int size = snprintf(name, sizeof name, "%s%s", path, *suffixes);
+        if (size < 0 || size >= PATH_MAX)
+            return err_set(err, ERR_IO, "the path of the directory is too long");
+        if (unlink(name) != 0 && errno != ENOENT)
+            return fail(err, "remove", name);
+    }
+    return true;
+}
+
+static bool move(const char *from, const char *to, struct err *err)
+{
+    return rename(from, to) == 0 || errno == ENOENT || fail(err, "rename", from);
+}
+
+/* The first free name for a database that is replaced. Its log is moved first, so a name is taken
+ * only when the database itself has it. */
+static bool name_kept(const struct sqlite_place *place, char ret[static PATH_MAX], struct err *err)
+{
+    for (unsigned i = 1;; i++) {
+        int size = snprintf(ret, PATH_MAX, "%s.old-%u", place->paths[PLACE_DATABASE], i);
+        if (size < 0 || size + (int)sizeof "-wal" > PATH_MAX)
+            return err_set(err, ERR_IO, "the path of the directory is too long");
+        if (access(ret, F_OK) != 0)
+            return errno == ENOENT || fail(err, "look at", ret);
+    }
+}
+
+/* The log must never stand beside a database that it does not belong to, so it goes first. */
+static bool keep_old(const struct sqlite_place *place, const char *kept, struct err *err)
+{
+    static const char *const index[] = { "-shm", NULL };
+    char log[PATH_MAX];
+    snprintf(log, sizeof log, "%s-wal", kept);
+    return remove_with(place->paths[PLACE_DATABASE], index, err) &&
+           move(place->paths[PLACE_WAL], log, err) && move(place->paths[PLACE_DATABASE], kept, err);
+}
+
+bool sqlite_place_switch(const struct sqlite_place *place, char ret_kept[static PATH_MAX],
+                         struct err *err)
+{
+    char restored[PATH_MAX];
+    ret_kept[0] = '\0';
+    if (!sqlite_place_scratch(place, PLACE_RESTORED, restored, err))
+        return false;
+    if (access(place->paths[PLACE_DATABASE], F_OK) == 0 && !name_kept(place, ret_kept, err))
+        return false;
+    if (ret_kept[0] && !keep_old(place, ret_kept, err))
+        return false;
+    if (rename(restored, place->paths[PLACE_DATABASE]) != 0)
+        return fail(err, "rename", restored);
+    return sqlite_place_flush(place->directory, err);
+}
+
+static bool clean_up(const struct sqlite_place *place, struct err *err)
+{
+    static const char *const suffixes[] = { "", "-journal", NULL };
+    char path[PATH_MAX], kept[PATH_MAX];
+    for (enum place_scratch which = 0; which < PLACE_RESTORED; which++)
+        if (!sqlite_place_scratch(place, which, path, err) || !remove_with(path, suffixes, err))
+            return false;
+    if (!sqlite_place_scratch(place, PLACE_RESTORED, path, err))
+        return false;
+    return access(path, F_OK) != 0 || sqlite_place_switch(place, kept, err);
+}
+
+/* ---- taking --------------------------------------------------------------------------------- */
+
+bool sqlite_place_lock(struct sqlite_place *ret, const char *directory, struct err *err)
 {
     *ret = (struct sqlite_place){ .lock = -1 };
     if (hold_standard_descriptors(err) && make_directory(directory, err) &&
-        name_files(ret, directory, err) && take_lock(ret, err) && make_database(ret, err))
+        name_files(ret, directory, err) && take_lock(ret, err) && clean_up(ret, err))
+        return true;
+    sqlite_place_release(ret);
+    return false;
+}
+
+bool sqlite_place_take(struct sqlite_place *ret, const char *directory, struct err *err)
+{
+    if (!sqlite_place_lock(ret, directory, err))
+        return false;
+    if (make_database(ret, err))
         return true;
     sqlite_place_release(ret);
     return false;

@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 
 enum { PLACE_DATABASE, PLACE_WAL, PLACE_LOCK, PLACE_FILES };
+/* Files that are there for a while: a copy being made for a backup, one being made by a restore,
+ * and one that is complete and whose place is that of the database (restore.c). */
+enum place_scratch { PLACE_BACKUP, PLACE_RESTORING, PLACE_RESTORED, PLACE_SCRATCHES };
 
 struct sqlite_place {
     char paths[PLACE_FILES][PATH_MAX]; /* absolute */
@@ -20,9 +23,18 @@ struct sqlite_place {
 };
 
 /* Makes sure that descriptors 0 to 2 are open, creates the directory if it is missing, takes the
- * lock, and creates an empty database file if there is none. */
+ * lock, removes what a crash left half done, and puts a restored database in its place. */
+bool sqlite_place_lock(struct sqlite_place *ret, const char *directory, struct err *err);
+/* The same, and creates an empty database file if there is none. */
 bool sqlite_place_take(struct sqlite_place *ret, const char *directory, struct err *err);
 void sqlite_place_release(struct sqlite_place *place);
+
+bool sqlite_place_scratch(const struct sqlite_place *place, enum place_scratch which,
+                          char ret[static PATH_MAX], struct err *err);
+/* Puts the restored database in its place. One that is there is kept under the name *ret_kept,
+ * else that is "". Done again after a crash it goes on where it was. */
+bool sqlite_place_switch(const struct sqlite_place *place, char ret_kept[static PATH_MAX],
+                         struct err *err);
 
 /* Makes the names in the directory durable. SQLite does that too, but keeps failures to itself. */
 bool sqlite_place_flush(const char *directory, struct err *err);

@@ -159,15 +159,21 @@ static bool run(struct scan *scan, struct text first, size_t limit, store_visit_
     return ok;
 }
 
-bool sqlite_scan(struct store *s, struct text first, struct text end, size_t limit,
-                 store_visit_fn *visit, void *ctx, struct err *err)
+bool sqlite_scan_as_is(struct store *s, struct text first, struct text end, size_t limit,
+                       store_visit_fn *visit, void *ctx, struct err *err)
 {
-    if (s->is_fatal || sqlite_fold_all(s, NULL) == STORE_UNKNOWN)
-        return sqlite_refuse(s, err);
     struct scan scan = { .store = s, .err = err, .end = end };
     if (!sqlite_overlay_take(s, SIZE_MAX, &scan.overlay, err))
         return false;
     bool ok = run(&scan, first, limit, visit, ctx);
     sqlite_overlay_release(&scan.overlay);
     return ok;
+}
+
+bool sqlite_scan(struct store *s, struct text first, struct text end, size_t limit,
+                 store_visit_fn *visit, void *ctx, struct err *err)
+{
+    if (s->is_fatal || sqlite_fold_all(s, NULL) == STORE_UNKNOWN)
+        return sqlite_refuse(s, err);
+    return sqlite_scan_as_is(s, first, end, limit, visit, ctx, err);
 }

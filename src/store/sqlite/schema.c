@@ -4,10 +4,11 @@
  *   kv       what is true up to the journal row that the meta row `folded` names
  *   journal  the batches after that (batch.h), each with its CRC32C and its chain (checksum.h)
  *   meta     `format`: as PRAGMA user_version; `folded`: seq and chain of the last folded row, rows
- *            and digest of kv; `views`: which text the views were made from
+ *            and digest of kv; `term`: see port/store.h; `views`: which text the views were made
+ *            from
  *
- * The tables change with the format version only. Views are no data: they are made anew whenever
- * their text below changes. */
+ * The tables change with the format version only (migrate.c). Views are no data: they are made anew
+ * whenever their text below changes. */
 #include "store/sqlite/inner.h"
 
 #include "base/crc32c.h"
@@ -15,16 +16,13 @@
 #include <inttypes.h>
 
 #define APPLICATION_ID 0x64696465 /* "dide" */
-#define FORMAT         1
-#define FORMAT_TEXT    TEXT("1")
 
 static const char tables_sql[] =
     "CREATE TABLE kv(key TEXT PRIMARY KEY NOT NULL, value, crc INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE journal(seq INTEGER PRIMARY KEY, batch BLOB NOT NULL, crc INTEGER NOT NULL, "
     "chain INTEGER NOT NULL);"
     "CREATE TABLE meta(name TEXT PRIMARY KEY NOT NULL, value, crc INTEGER NOT NULL) WITHOUT ROWID;"
-    "PRAGMA application_id = 1684628581;" /* APPLICATION_ID */
-    "PRAGMA user_version = 1;";           /* FORMAT */
+    "PRAGMA application_id = 1684628581;"; /* APPLICATION_ID */
 
 /* clang-format off */
 /* The records of one kind, whose keys start with `prefix` and a slash; '0' follows '/' in ASCII. */
@@ -106,11 +104,7 @@ static int read_number(struct store *s, const char *sql, int64_t *ret)
     return code == SQLITE_ROW ? SQLITE_OK : code == SQLITE_DONE ? SQLITE_ERROR : code;
 }
 
-struct identity {
-    int64_t application, format, objects;
-};
-
-static bool read_identity(struct store *s, struct identity *ret, struct err *err)
+bool sqlite_identity_read(struct store *s, struct sqlite_identity *ret, struct err *err)
 {
     int code = read_number(s, "PRAGMA application_id", &ret->application);
     if (code == SQLITE_OK)
@@ -123,18 +117,24 @@ static bool read_identity(struct store *s, struct identity *ret, struct err *err
     return false;
 }
 
-static bool check_identity(struct store *s, const struct identity *file, struct err *err)
+bool sqlite_identity_check(struct store *s, const struct sqlite_identity *file, struct err *err)
 {
+    const struct sqlite_formats *formats = s->options.formats;
     const char *path = s->place.paths[PLACE_DATABASE];
     if (file->application != APPLICATION_ID)
         return err_set(err, ERR_REFUSED, "%s is not a database of dides", path);
-    if (file->format > FORMAT)
+    if (file->format > formats->newest)
         return err_set(err, ERR_NOT_SUPPORTED,
-                       "%s has format %" PRId64 ", this dides (%s) knows formats up to %d: "
-                       "use a newer dides or a backup from before the upgrade",
-                       path, file->format, DIDES_VERSION, FORMAT);
+                       "%s has format %" PRId64 ", this dides (%s) knows formats up to %" PRId64
+                       ": use a newer dides or a backup from before the upgrade",
+                       path, file->format, DIDES_VERSION, formats->newest);
     if (file->format < 1)
         return sqlite_damage(s, err, "the database has no format version");
+    if (file->format < formats->oldest)
+        return err_set(err, ERR_NOT_SUPPORTED,
+                       "%s has format %" PRId64 ", this dides (%s) knows formats from %" PRId64
+                       ": let an older dides bring it forward first",
+                       path, file->format, DIDES_VERSION, formats->oldest);
     return true;
 }
 
@@ -180,13 +180,26 @@ static int make_views(struct store *s)
     return code == SQLITE_OK ? sqlite_meta_set(s, TEXT("views"), views_version(space)) : code;
 }
 
+int sqlite_format_save(struct store *s, int64_t format)
+{
+    char space[64];
+    snprintf(space, sizeof space, "PRAGMA user_version = %" PRId64, format);
+    int code = sqlite_exec(s, space);
+    int size = snprintf(space, sizeof space, "%" PRId64, format);
+    return code == SQLITE_OK
+               ? sqlite_meta_set(s, TEXT("format"), (struct text){ space, (size_t)size })
+               : code;
+}
+
 static int fill_new_file(struct store *s)
 {
     int code = sqlite_exec(s, tables_sql);
     if (code == SQLITE_OK)
         code = sqlite_prepare_all(s);
     if (code == SQLITE_OK)
-        code = sqlite_meta_set(s, TEXT("format"), FORMAT_TEXT);
+        code = sqlite_format_save(s, s->options.formats->newest);
+    if (code == SQLITE_OK)
+        code = sqlite_term_save(s, 1);
     if (code == SQLITE_OK)
         code = sqlite_mark_save(s, &s->folded);
     return code == SQLITE_OK ? make_views(s) : code;
@@ -227,7 +240,18 @@ static bool refresh_views(struct store *s, struct err *err)
     return code == SQLITE_OK || sqlite_fault(s, code, "replacing the views", err) == STORE_RETRY;
 }
 
-static bool open_existing(struct store *s, struct err *err)
+static bool check_format(struct store *s, int64_t format, struct err *err)
+{
+    char space[SQLITE_META_SIZE];
+    struct text value;
+    uint64_t number;
+    if (!sqlite_meta_get(s, TEXT("format"), space, &value, err))
+        return false;
+    return (text_to_u64(value, INT64_MAX, &number) && number == (uint64_t)format) ||
+           sqlite_damage(s, err, "the two format versions in the file differ");
+}
+
+bool sqlite_schema_read(struct store *s, int64_t format, struct err *err)
 {
     int code = sqlite_prepare_all(s);
     if ((code & 0xff) == SQLITE_ERROR)
@@ -236,24 +260,26 @@ static bool open_existing(struct store *s, struct err *err)
         sqlite_fault(s, code, "reading the tables", err);
         return false;
     }
-    char space[SQLITE_META_SIZE];
-    struct text format;
-    if (!sqlite_meta_get(s, TEXT("format"), space, &format, err))
+    return check_format(s, format, err) && sqlite_meta_check(s, err);
+}
+
+static bool open_existing(struct store *s, int64_t format, struct err *err)
+{
+    int64_t newest = s->options.formats->newest;
+    if (format < newest && !sqlite_migrate(s, format, err))
         return false;
-    if (!text_equal(format, FORMAT_TEXT))
-        return sqlite_damage(s, err, "the two format versions in the file differ");
-    return refresh_views(s, err);
+    return sqlite_schema_read(s, newest, err) && refresh_views(s, err);
 }
 
 bool sqlite_schema_open(struct store *s, struct err *err)
 {
-    struct identity file;
-    if (!read_identity(s, &file, err))
+    struct sqlite_identity file;
+    if (!sqlite_identity_read(s, &file, err))
         return false;
     bool is_new = file.application == 0 && file.format == 0 && file.objects == 0;
-    if (!is_new && !check_identity(s, &file, err))
+    if (!is_new && !sqlite_identity_check(s, &file, err))
         return false;
     if (!configure(s, err))
         return false;
-    return is_new ? create(s, err) : open_existing(s, err);
+    return is_new ? create(s, err) : open_existing(s, file.format, err);
 }

@@ -174,10 +174,50 @@ static bool scan(struct store *s, struct text first, struct text end, size_t lim
     return sqlite_scan(s, first, end, limit, visit, ctx, err);
 }
 
-static bool backup(struct store *s, const char *path, struct err *err)
+static bool backup_begin(struct store *s, struct err *err)
 {
     assert_owner(s);
-    return sqlite_backup(s, path, err);
+    return sqlite_backup_begin(s, err);
+}
+
+static enum store_backup backup_step(struct store *s, unsigned budget_ms, int *ret_file,
+                                     struct err *err)
+{
+    assert_owner(s);
+    int64_t until = monotonic_ms() + budget_ms;
+    enum store_backup result;
+    do
+        result = sqlite_backup_step(s, ret_file, err);
+    while (result == STORE_BACKUP_MORE && monotonic_ms() < until);
+    return result;
+}
+
+static void backup_cancel(struct store *s)
+{
+    assert_owner(s);
+    sqlite_backup_end(s);
+}
+
+static uint64_t term(struct store *s)
+{
+    return s->term;
+}
+
+static enum store_result raise_term(struct store *s, uint64_t term, struct err *err)
+{
+    assert_owner(s);
+    assert(term <= STORE_TERM_MAX);
+    if (s->is_fatal) {
+        sqlite_refuse(s, err);
+        return STORE_UNKNOWN;
+    }
+    if (term <= s->term)
+        return STORE_DURABLE;
+    int code = sqlite_term_save(s, term);
+    if (code != SQLITE_OK)
+        return sqlite_fault(s, code, "writing the term", err);
+    s->term = term;
+    return STORE_DURABLE;
 }
 
 static uint64_t file_size(const char *path)
@@ -212,6 +252,7 @@ static void close_store(struct store *s)
     if (!s)
         return;
     assert_owner(s);
+    sqlite_backup_end(s);
     if (!s->is_fatal)
         sqlite_fold_all(s, NULL);
     if (!s->is_fatal && checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE, NULL) == STORE_DURABLE)
@@ -250,7 +291,8 @@ static bool open_all(struct store *s, const char *directory, struct err *err)
     /* Takes the place of SQLite's own hook, which checkpoints by itself and keeps failures secret.
      */
     sqlite3_wal_hook(s->db, note_wal_pages, s);
-    return sqlite_mark_load(s, err) && sqlite_journal_open(s, err) && settle(s, err);
+    return sqlite_mark_load(s, err) && sqlite_term_load(s, err) && sqlite_journal_open(s, err) &&
+           settle(s, err);
 }
 
 static struct store *store_new(const struct store_sqlite_options *options)
@@ -260,10 +302,13 @@ static struct store *store_new(const struct store_sqlite_options *options)
         return NULL;
     if (options)
         s->options = *options;
+    if (!s->options.formats)
+        s->options.formats = &sqlite_formats;
     if (s->options.journal_max_bytes == 0)
         s->options.journal_max_bytes = JOURNAL_MAX_BYTES;
     s->owner = getpid();
     s->place.lock = -1;
+    s->backup.file = -1;
     s->slice_bytes = SLICE_MIN_BYTES;
     buffer_init(&s->encoded, &memory_heap, SQLITE_BATCH_MAX);
     return s;
@@ -281,6 +326,8 @@ bool store_sqlite_open(struct store_port *ret, const char *directory,
     }
     s->looked_at_files_ms = monotonic_ms();
     s->pending_since_ms = s->folded.seq < s->seq ? s->looked_at_files_ms : 0;
-    *ret = (struct store_port){ s, scan, commit, tend, backup, stats, close_store };
+    *ret = (struct store_port){ s,           scan,          commit, tend,       backup_begin,
+                                backup_step, backup_cancel, term,   raise_term, stats,
+                                close_store };
     return true;
 }
