@@ -199,6 +199,11 @@ static void offer_selector(struct completion *c)
     offer_pages(c, INSTANCES, "instances", offer_labels);
 }
 
+static void offer_label_keys(struct completion *c)
+{
+    offer_pages(c, INSTANCES, "instances", offer_labels);
+}
+
 static void offer_commands(struct completion *c)
 {
     for (size_t i = 0; i < command_count; i++)
@@ -216,9 +221,10 @@ static const struct {
     const char *word;
     void (*offer)(struct completion *c);
 } lookups[] = {
-    { "FILE", offer_files },   { "PROGRAM", offer_files },    { "DIR", offer_folders },
-    { "LIVE", offer_live },    { "ID", offer_rollouts },      { "INSTANCE", offer_instances },
-    { "SEL", offer_selector }, { "COMMAND", offer_commands }, { "MACHINE", offer_machines },
+    { "FILE", offer_files },       { "PROGRAM", offer_files },    { "DIR", offer_folders },
+    { "LIVE", offer_live },        { "ID", offer_rollouts },      { "INSTANCE", offer_instances },
+    { "SEL", offer_selector },     { "COMMAND", offer_commands }, { "MACHINE", offer_machines },
+    { "LABEL", offer_label_keys },
 };
 
 /* ---- what is being typed -------------------------------------------------------------------- */

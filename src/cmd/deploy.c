@@ -60,7 +60,14 @@ static const struct option_row rows[] = {
       .meaning = "the whole fleet" },
     { TEXT_ROW("batch", 0, batch, "N", "how many at a time: a count, or a percentage like 25%") },
     { TEXT_ROW("threshold", 0, threshold, "N", "how many failures end it: a count, or a percentage") },
-    { TEXT_ROW("strategy", 0, strategy, "S", "how to go about it: rolling"), .choices = "rolling" },
+    { TEXT_ROW("min-available", 0, min_available, "N", "how many stay online, healthy and left alone: a count, or a percentage") },
+    { .name = "domain", .kind = OPTION_LIST, .argument = "LABEL=N", .choices = "LABEL", .offset = offsetof(struct deploy_options, request.domains),
+      .meaning = "at most N at a time among those with an equal value of the label, as in zone=20%; may be repeated" },
+    { TEXT_ROW("strategy", 0, strategy, "S", "how to go about it: rolling, all alike; canary, a few first; waves, as the file says"), .choices = "rolling canary waves" },
+    { TEXT_ROW("canary-size", 0, canary_size, "N", "how many go first: a count, or a percentage; makes the strategy canary") },
+    { TEXT_ROW("soak", 0, soak, "TIME", "how long to watch them before the others follow") },
+    { .name = "gate", .kind = OPTION_LIST, .argument = "NAME", .offset = offsetof(struct deploy_options, request.gates),
+      .meaning = "wait for dides promote after the canary; may be repeated" },
     { TEXT_ROW("mode", 0, mode, "M", "when slots are refilled: window, each as it frees; barrier, all when the batch is done"), .choices = "window barrier" },
     { TEXT_ROW("on-failure", 0, on_failure, "A", "what happens at the threshold: rollback, pause or abort"), .choices = "rollback pause abort" },
     { TEXT_ROW("min-healthy", 0, min_healthy, "TIME", "how long an instance must be healthy to count as done") },
@@ -78,7 +85,9 @@ static const struct option_row rows[] = {
 
 static const char *const synopsis[] = {
     "--code V [--config V] (-l SEL | --all) [--batch N] [--threshold N] [--strategy S] [--mode M] "
-    "[--on-failure A] [--min-healthy TIME] [--reason TEXT] [--wait [--timeout TIME]]",
+    "[--on-failure A] [--min-healthy TIME] [--min-available N] [--domain LABEL=N]... "
+    "[--reason TEXT] [--wait [--timeout TIME]]",
+    "--code V (-l SEL | --all) --canary-size N [--soak TIME] [--gate NAME]... [OPTION]...",
     "-f FILE [OPTION]...", NULL
 };
 static const char *const details[] = {
@@ -87,13 +96,18 @@ static const char *const details[] = {
     "too many fail, everything goes back to what it ran before.",
     "Which instances must be said, by a selector or by --all: a forgotten selector must not mean "
     "everything. Only --config, without --code, changes the configuration version alone.",
+    "With a canary a few instances go first. When they are done, --soak lets time pass, and each "
+    "--gate waits for dides promote; only then the others follow.",
     "A file has the body of POST /deploy: code_version, configuration_version, labels, selector, "
-    "configuration (batch_size, failure_threshold, ...) and reason.",
+    "configuration (batch_size, failure_threshold, strategy, waves, domains, ...) and reason. "
+    "--gate and --domain replace the lists that it has.",
     NULL
 };
 static const struct command_example examples[] = {
     { "dides deploy --code 2.5.0 --config c9 -l env=prod,role=web --batch 10% --threshold 3",
       "ten in a hundred at a time, back at the third failure" },
+    { "dides deploy --code 2.5.0 -l env=prod --canary-size 5% --soak 10m --gate looks-good",
+      "five in a hundred first, the others after ten minutes and dides promote" },
     { "dides deploy -f release.yaml --wait --timeout 1h", "for a pipeline" },
     { NULL, NULL },
 };

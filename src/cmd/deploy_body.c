@@ -68,7 +68,7 @@ static bool read_tree(const char *path, struct buffer *json, struct arena *arena
     return good;
 }
 
-/* ---- the body ------------------------------------------------------------------------------- */
+/* ---- the configuration ---------------------------------------------------------------------- */
 
 struct flag {
     const char *key;
@@ -85,13 +85,11 @@ static bool is_given(const struct flag *flags, size_t count, struct text key)
 
 /* Members of the file that no flag replaces. */
 static void copy_rest(struct json_writer *w, const struct json_node *object,
-                      const struct flag *flags, size_t count, bool skips_configuration)
+                      const struct flag *flags, size_t count)
 {
     for (const struct json_node *entry = json_first(object); entry; entry = entry->next) {
         cleanup(buffer_release) struct buffer value = { 0 };
-        if (is_given(flags, count, entry->key) ||
-            (skips_configuration && (text_equal(entry->key, TEXT("configuration")) ||
-                                     text_equal(entry->key, TEXT("condiguration")))))
+        if (is_given(flags, count, entry->key))
             continue;
         buffer_init(&value, &memory_heap, YAML_SIZE_MAX);
         document_add_json(&value, entry, false);
@@ -102,60 +100,151 @@ static void copy_rest(struct json_writer *w, const struct json_node *object,
 }
 
 /* Counts are numbers, percentages texts; what is neither the server refuses in its own words. */
-static void put_amount(struct json_writer *w, const struct flag *flag)
+static void put_amount(struct json_writer *w, const char *key, struct text amount)
 {
     uint64_t number;
-    if (text_to_u64(text_from(flag->value), INT64_MAX, &number))
-        json_put_u64(w, flag->key, number);
+    if (text_to_u64(amount, INT64_MAX, &number))
+        json_put_u64(w, key, number);
     else
-        json_put_text(w, flag->key, text_from(flag->value));
+        json_put_text(w, key, amount);
 }
+
+static void put_amounts(struct json_writer *w, const struct flag *flags, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (flags[i].value)
+            put_amount(w, flags[i].key, text_from(flags[i].value));
+}
+
+static void put_texts(struct json_writer *w, const struct flag *flags, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (flags[i].value)
+            json_put_text(w, flags[i].key, text_from(flags[i].value));
+}
+
+static const char *first_of(const struct option_list *list)
+{
+    return list->count > 0 ? list->items[0] : NULL;
+}
+
+static bool has_canary_flag(const struct deploy_request *request)
+{
+    return request->canary_size || request->soak || request->gates.count > 0;
+}
+
+static void put_canary(struct json_writer *w, const struct deploy_request *request,
+                       const struct json_node *file)
+{
+    const struct flag flags[] = { { "size", request->canary_size },
+                                  { "soak", request->soak },
+                                  { "gates", first_of(&request->gates) } };
+    json_key(w, "canary");
+    json_begin_object(w);
+    copy_rest(w, json_member(file, "canary"), flags, 3);
+    put_amounts(w, flags, 1);
+    put_texts(w, flags + 1, 1);
+    if (request->gates.count > 0) {
+        json_key(w, "gates");
+        json_begin_list(w);
+    }
+    for (unsigned i = 0; i < request->gates.count; i++) {
+        json_begin_object(w);
+        json_put_text(w, "name", text_from(request->gates.items[i]));
+        json_put_text(w, "type", TEXT("manual"));
+        json_end_object(w);
+    }
+    if (request->gates.count > 0)
+        json_end_list(w);
+    json_end_object(w);
+}
+
+/* "zone=20%": the label is everything before the last sign, for labels may have one. */
+static void split_domain(const char *given, struct text *ret_label, struct text *ret_limit)
+{
+    const char *sign = strrchr(given, '=');
+    *ret_label = sign ? (struct text){ given, (size_t)(sign - given) } : text_from(given);
+    *ret_limit = sign ? text_from(sign + 1) : TEXT_NONE;
+}
+
+static void put_domains(struct json_writer *w, const struct option_list *domains)
+{
+    json_key(w, "domains");
+    json_begin_list(w);
+    for (unsigned i = 0; i < domains->count; i++) {
+        struct text label, limit;
+        split_domain(domains->items[i], &label, &limit);
+        json_begin_object(w);
+        json_put_text(w, "label", label);
+        put_amount(w, "max_in_progress", limit);
+        json_end_object(w);
+    }
+    json_end_list(w);
+}
+
+static const struct json_node *configuration_of(const struct json_node *file)
+{
+    const struct json_node *given = json_member(file, "configuration");
+    return given ? given : json_member(file, "condiguration");
+}
+
+#define AMOUNT_FLAGS 3 /* they stand first */
 
 static void add_configuration(struct json_writer *w, const struct deploy_request *request,
                               const struct json_node *file)
 {
+    const struct json_node *given = configuration_of(file);
+    bool has_canary = has_canary_flag(request);
+    bool is_implied = has_canary && !request->strategy && !json_member(given, "strategy");
     const struct flag flags[] = {
-        { "batch_size", request->batch },      { "failure_threshold", request->threshold },
-        { "strategy", request->strategy },     { "mode", request->mode },
-        { "on_failure", request->on_failure }, { "min_healthy_time", request->min_healthy },
+        { "batch_size", request->batch },
+        { "failure_threshold", request->threshold },
+        { "min_available", request->min_available },
+        { "strategy", is_implied ? "canary" : request->strategy },
+        { "mode", request->mode },
+        { "on_failure", request->on_failure },
+        { "min_healthy_time", request->min_healthy },
+        { "domains", first_of(&request->domains) }, /* from here on: not as plain texts */
+        { "canary", has_canary ? "" : NULL },
     };
-    const size_t count = sizeof flags / sizeof flags[0], amounts = 2;
-    const struct json_node *given = json_member(file, "configuration");
+    const size_t count = sizeof flags / sizeof flags[0];
     bool has_flag = false;
-    if (!given)
-        given = json_member(file, "condiguration");
     for (size_t i = 0; i < count; i++)
         has_flag = has_flag || flags[i].value;
     if (!given && !has_flag)
         return;
     json_key(w, "configuration");
     json_begin_object(w);
-    copy_rest(w, given, flags, count, false);
-    for (size_t i = 0; i < count; i++) {
-        if (flags[i].value && i < amounts)
-            put_amount(w, &flags[i]);
-        else if (flags[i].value)
-            json_put_text(w, flags[i].key, text_from(flags[i].value));
-    }
+    copy_rest(w, given, flags, count);
+    put_amounts(w, flags, AMOUNT_FLAGS);
+    put_texts(w, flags + AMOUNT_FLAGS, count - AMOUNT_FLAGS - 2);
+    if (request->domains.count > 0)
+        put_domains(w, &request->domains);
+    if (has_canary)
+        put_canary(w, request, given);
     json_end_object(w);
 }
+
+/* ---- the body ------------------------------------------------------------------------------- */
 
 static void add_body(struct buffer *out, const struct deploy_request *request,
                      const struct json_node *file)
 {
     const struct flag flags[] = {
-        { "code_version", request->code }, { "configuration_version", request->config },
-        { "selector", request->selector }, { "plan_hash", request->plan },
+        { "code_version", request->code },
+        { "configuration_version", request->config },
+        { "selector", request->selector },
+        { "plan_hash", request->plan },
         { "reason", request->reason },
+        { "configuration", "" }, /* from here on: written below, whether it is given or not */
+        { "condiguration", "" },
     };
     const size_t count = sizeof flags / sizeof flags[0];
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
-    copy_rest(&w, file, flags, count, true);
-    for (size_t i = 0; i < count; i++)
-        if (flags[i].value)
-            json_put_text(&w, flags[i].key, text_from(flags[i].value));
+    copy_rest(&w, file, flags, count);
+    put_texts(&w, flags, count - 2);
     if (!request->code && !json_member(file, "code_version"))
         json_put_null(&w, "code_version"); /* configuration only, said explicitly */
     add_configuration(&w, request, file);
@@ -174,6 +263,23 @@ static bool selects(const struct json_node *file)
     return false;
 }
 
+static bool check_configuration(const struct deploy_request *request, const struct json_node *file,
+                                struct err *err)
+{
+    const struct json_node *given = configuration_of(file);
+    for (unsigned i = 0; i < request->domains.count; i++) {
+        struct text label, limit;
+        split_domain(request->domains.items[i], &label, &limit);
+        if (label.size == 0 || limit.size == 0)
+            return err_set(err, ERR_USAGE,
+                           "--domain %s: of which label, and how many at a time? As in zone=20%%",
+                           request->domains.items[i]);
+    }
+    if (has_canary_flag(request) && !request->canary_size && !json_at(given, "canary.size"))
+        return err_set(err, ERR_USAGE, "how large is the canary? --canary-size says so");
+    return true;
+}
+
 static bool check(const struct deploy_request *request, const struct json_node *file,
                   struct err *err)
 {
@@ -186,7 +292,7 @@ static bool check(const struct deploy_request *request, const struct json_node *
         return err_set(err, ERR_USAGE, "which instances? -l SEL says so, or --all for the fleet");
     if (has_selector && request->is_all)
         return err_set(err, ERR_USAGE, "--all and a selector contradict each other");
-    return true;
+    return check_configuration(request, file, err);
 }
 
 bool deploy_body_make(const struct deploy_request *request, struct buffer *out, struct err *err)

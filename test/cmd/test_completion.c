@@ -207,6 +207,20 @@ static void test_names_are_offered_unless_a_shell_would_read_them(void **state)
     said_release(&removed);
 }
 
+static void test_a_domain_is_completed_up_to_its_limit(void **state)
+{
+    struct kit *kit = *state;
+    kit_answer(kit, "GET /inventory/instances", 200, INSTANCES);
+
+    struct said keys = dides("complete", "--", "deploy", "--domain", "z", NULL);
+    struct said limit = dides("complete", "--", "deploy", "--domain", "zone=", NULL);
+
+    assert_is(&keys.out, "zone=\n");
+    assert_is(&limit.out, "");
+    said_release(&keys);
+    said_release(&limit);
+}
+
 static void test_a_selector_is_completed_label_by_label(void **state)
 {
     struct kit *kit = *state;
@@ -428,6 +442,7 @@ int main(void)
         TEST(test_nonsense_is_completed_to_nothing_in_silence),
         TEST(test_verbs_offer_live_rollouts_and_the_others_all),
         TEST(test_names_are_offered_unless_a_shell_would_read_them),
+        TEST(test_a_domain_is_completed_up_to_its_limit),
         TEST(test_a_selector_is_completed_label_by_label),
         TEST(test_pages_are_followed),
         TEST(test_the_server_and_token_on_the_line_are_used),

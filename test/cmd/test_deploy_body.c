@@ -64,6 +64,54 @@ static void test_flags_alone_make_a_body(void **state)
           "\"min_healthy_time\":\"30s\"}}");
 }
 
+static void test_flags_make_a_canary(void **state)
+{
+    (void)state;
+
+    makes(&(struct deploy_request){ .code = "2",
+                                    .is_all = true,
+                                    .canary_size = "5%",
+                                    .soak = "10m",
+                                    .gates = { { "ok", "sign-off" }, 2 } },
+          "{\"code_version\":\"2\",\"configuration\":{\"strategy\":\"canary\",\"canary\":{"
+          "\"size\":\"5%\",\"soak\":\"10m\",\"gates\":[{\"name\":\"ok\",\"type\":\"manual\"},"
+          "{\"name\":\"sign-off\",\"type\":\"manual\"}]}}}");
+    makes(
+        &(struct deploy_request){
+            .code = "2", .is_all = true, .strategy = "rolling", .canary_size = "1" },
+        "{\"code_version\":\"2\",\"configuration\":{\"strategy\":\"rolling\",\"canary\":{"
+        "\"size\":1}}}");
+}
+
+static void test_flags_limit_domains_and_keep_a_floor(void **state)
+{
+    (void)state;
+
+    makes(&(struct deploy_request){ .code = "2",
+                                    .is_all = true,
+                                    .min_available = "90%",
+                                    .domains = { { "zone=20%", "a=b=3" }, 2 } },
+          "{\"code_version\":\"2\",\"configuration\":{\"min_available\":\"90%\",\"domains\":["
+          "{\"label\":\"zone\",\"max_in_progress\":\"20%\"},"
+          "{\"label\":\"a=b\",\"max_in_progress\":3}]}}");
+}
+
+static void test_flags_that_say_half_are_wrong_usage(void **state)
+{
+    (void)state;
+
+    fails(&(struct deploy_request){ .code = "2", .is_all = true, .soak = "5m" }, ERR_USAGE,
+          "--canary-size");
+    fails(&(struct deploy_request){ .code = "2", .is_all = true, .gates = { { "ok" }, 1 } },
+          ERR_USAGE, "--canary-size");
+    fails(&(struct deploy_request){ .code = "2", .is_all = true, .domains = { { "zone" }, 1 } },
+          ERR_USAGE, "--domain zone");
+    fails(&(struct deploy_request){ .code = "2", .is_all = true, .domains = { { "=3" }, 1 } },
+          ERR_USAGE, "--domain =3");
+    fails(&(struct deploy_request){ .code = "2", .is_all = true, .domains = { { "zone=" }, 1 } },
+          ERR_USAGE, "--domain zone=");
+}
+
 static void test_all_sends_no_selector(void **state)
 {
     (void)state;
@@ -104,6 +152,27 @@ static void test_flags_win_over_a_yaml_file(void **state)
     makes(&(struct deploy_request){ .file = path, .code = "2.5", .batch = "7" },
           "{\"labels\":{\"env\":\"prod\"},\"code_version\":\"2.5\",\"configuration\":{"
           "\"failure_threshold\":\"10%\",\"dynamic\":false,\"batch_size\":7}}");
+    unlink(path);
+}
+
+static void test_flags_go_into_the_canary_of_a_file(void **state)
+{
+    char path[32];
+    (void)state;
+    file_with(path, "code_version: \"2.4\"\n"
+                    "labels: {env: prod}\n"
+                    "configuration:\n"
+                    "  strategy: canary\n"
+                    "  canary: {size: 3, soak: 1m, batch_size: 2}\n"
+                    "  domains: [{label: zone, max_failed: 2}]\n");
+
+    makes(
+        &(struct deploy_request){
+            .file = path, .soak = "2m", .gates = { { "ok" }, 1 }, .domains = { { "rack=1" }, 1 } },
+        "{\"code_version\":\"2.4\",\"labels\":{\"env\":\"prod\"},\"configuration\":{"
+        "\"strategy\":\"canary\",\"domains\":[{\"label\":\"rack\",\"max_in_progress\":1}],"
+        "\"canary\":{\"size\":3,\"batch_size\":2,\"soak\":\"2m\","
+        "\"gates\":[{\"name\":\"ok\",\"type\":\"manual\"}]}}}");
     unlink(path);
 }
 
@@ -152,6 +221,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags_alone_make_a_body),
+        cmocka_unit_test(test_flags_make_a_canary),
+        cmocka_unit_test(test_flags_limit_domains_and_keep_a_floor),
+        cmocka_unit_test(test_flags_that_say_half_are_wrong_usage),
+        cmocka_unit_test(test_flags_go_into_the_canary_of_a_file),
         cmocka_unit_test(test_all_sends_no_selector),
         cmocka_unit_test(test_a_configuration_alone_leaves_the_code_as_it_is),
         cmocka_unit_test(test_without_instances_or_version_there_is_no_body),

@@ -161,9 +161,10 @@ DEPLOYS = (
     (deploy(approvals={"count": 2}), 400, "not_supported", "/approvals"),
     (deploy(if_running="queue"), 400, "not_supported", "/if_running"),
     (configured(strategy="canary", canary={"size": "5%"}), 400, "not_supported", None),
-    (configured(strategy="waves", waves=[]), 400, "not_supported", None),
+    (configured(strategy="waves", waves=[{}]), 400, "not_supported", None),
+    (configured(strategy="waves", waves=[]), 400, "invalid", "/configuration/waves"),
     (configured(strategy="blue_green"), 400, "not_supported", None),
-    (configured(domains=[{"label": "zone"}]), 400, "not_supported", "/configuration/domains"),
+    (configured(domains=[{"label": "zone"}]), 400, "invalid", "/configuration/domains/0"),
     (deploy(labels={"env": "nowhere"}), 422, "no_match", None),
     (deploy(selector="env=prod,env=dev"), 422, "no_match", None),
 )
