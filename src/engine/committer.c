@@ -7,6 +7,7 @@
 
 #define TEND_BUDGET_MS 5 /* of housekeeping at a time: a commit waits no longer for it */
 #define TEND_EVERY_MS  200
+#define BACKUP_STEP_MS 2 /* of copying at a time: the same for that */
 
 struct job_queue {
     struct commit_job *first, *last;
@@ -24,7 +25,8 @@ struct committer {
     pthread_t thread;
     pthread_mutex_t lock; /* guards everything below `ctx` but `ops` */
     pthread_cond_t wake, finished;
-    unsigned under_way; /* submitted and not yet done */
+    unsigned under_way;        /* submitted and not yet done */
+    struct commit_job *backup; /* being made, or NULL; changed by the thread alone */
     bool is_stopping;
 };
 
@@ -99,6 +101,25 @@ static bool add_row(void *ctx, struct text key, struct text value)
     return !rows->failed;
 }
 
+/* One step of a backup, or all of it with a budget without end. True: it is done. */
+static bool step_backup(struct committer *c, struct commit_job *job, unsigned budget_ms)
+{
+    int file = -1;
+    enum store_backup result = c->store.backup_step(c->store.self, budget_ms, &file, &job->err);
+    job->succeeded = result == STORE_BACKUP_DONE;
+    job->file = file;
+    return result != STORE_BACKUP_MORE;
+}
+
+/* Without a thread nobody else is served meanwhile. */
+static void run_backup(struct committer *c, struct commit_job *job)
+{
+    if (!c->store.backup_begin(c->store.self, &job->err))
+        return;
+    while (!step_backup(c, job, BACKUP_STEP_MS))
+        continue;
+}
+
 static void run(struct committer *c, struct commit_job *job)
 {
     int64_t began = now_us();
@@ -108,6 +129,8 @@ static void run(struct committer *c, struct commit_job *job)
         job->succeeded = c->store.scan(c->store.self, job->first, job->end, job->limit, add_row,
                                        job->rows, &job->err);
         break;
+    case JOB_TERM: job->result = c->store.raise_term(c->store.self, job->term, &job->err); break;
+    case JOB_BACKUP: run_backup(c, job); break;
     }
     job->took_us = now_us() - began;
 }
@@ -126,6 +149,15 @@ static void wait_for_work(struct committer *c)
         pthread_cond_timedwait(&c->wake, &c->lock, &until);
 }
 
+/* With the lock held. */
+static void finish(struct committer *c, struct commit_job *job)
+{
+    c->under_way--;
+    push(&c->done, job);
+    pthread_cond_signal(&c->finished);
+    c->ring(c->ctx);
+}
+
 static void serve(struct committer *c, struct commit_job *job)
 {
     pthread_mutex_unlock(&c->lock);
@@ -133,10 +165,38 @@ static void serve(struct committer *c, struct commit_job *job)
     struct store_stats stats = c->store.stats(c->store.self);
     pthread_mutex_lock(&c->lock);
     c->stats = stats;
-    c->under_way--;
-    push(&c->done, job);
-    pthread_cond_signal(&c->finished);
-    c->ring(c->ctx);
+    finish(c, job);
+}
+
+/* A begun backup leaves the line; the steps follow between the jobs behind it. */
+static void begin_backup(struct committer *c, struct commit_job *job)
+{
+    pthread_mutex_unlock(&c->lock);
+    bool begun = c->store.backup_begin(c->store.self, &job->err);
+    pthread_mutex_lock(&c->lock);
+    if (begun)
+        c->backup = job;
+    else
+        finish(c, job);
+}
+
+static void go_on_with_backup(struct committer *c)
+{
+    struct commit_job *job = c->backup;
+    bool gives_up = c->is_stopping || job->is_cancelled;
+    pthread_mutex_unlock(&c->lock);
+    bool is_done = gives_up;
+    if (gives_up) {
+        c->store.backup_cancel(c->store.self);
+        err_set(&job->err, ERR_UNAVAILABLE, "the backup was given up");
+    } else {
+        is_done = step_backup(c, job, BACKUP_STEP_MS);
+    }
+    pthread_mutex_lock(&c->lock);
+    if (!is_done)
+        return;
+    c->backup = NULL;
+    finish(c, job);
 }
 
 static bool tend(struct committer *c)
@@ -149,6 +209,7 @@ static bool tend(struct committer *c)
     return more;
 }
 
+/* Commits go first; the store is tended also while a backup is made. */
 static void *work(void *ctx)
 {
     struct committer *c = ctx;
@@ -156,15 +217,19 @@ static void *work(void *ctx)
     pthread_mutex_lock(&c->lock);
     for (;;) {
         struct commit_job *job = pop(&c->waiting);
-        if (job) {
+        if (job && job->kind == JOB_BACKUP)
+            begin_backup(c, job);
+        else if (job)
             serve(c, job);
-        } else if (c->is_stopping) {
+        if (c->backup)
+            go_on_with_backup(c);
+        if (job || c->waiting.first)
+            continue;
+        if (c->is_stopping && !c->backup)
             break;
-        } else {
-            if (!has_more)
-                wait_for_work(c);
-            has_more = !c->waiting.first && !c->is_stopping && tend(c);
-        }
+        if (!has_more && !c->backup)
+            wait_for_work(c);
+        has_more = !c->waiting.first && !c->is_stopping && tend(c);
     }
     pthread_mutex_unlock(&c->lock);
     return NULL;
@@ -218,6 +283,13 @@ void committer_submit(struct committer *c, struct commit_job *job)
     push(&c->waiting, job);
     c->under_way++;
     pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void committer_cancel_backup(struct committer *c, struct commit_job *job)
+{
+    pthread_mutex_lock(&c->lock);
+    job->is_cancelled = true;
     pthread_mutex_unlock(&c->lock);
 }
 

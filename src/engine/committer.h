@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * committer.h - the thread that makes batches durable while the loop applies the next round. It
  * owns the store: no other thread calls it. One commit is under way at a time (group commit); reads
- * of old journal entries wait in line behind it. */
+ * of old journal entries wait in line behind it. A backup is made in small steps between jobs. */
 #ifndef DIDES_ENGINE_COMMITTER_H
 #define DIDES_ENGINE_COMMITTER_H
 
@@ -24,16 +24,19 @@ struct batch {
 /* What the thread is asked to do, and what came of it. Owned by the caller throughout. */
 struct commit_job {
     struct commit_job *next;
-    enum { JOB_COMMIT, JOB_SCAN } kind;
+    enum { JOB_COMMIT, JOB_SCAN, JOB_TERM, JOB_BACKUP } kind;
     uint64_t round;         /* of JOB_COMMIT: the caller's own mark */
     struct batch *batch;    /* of JOB_COMMIT */
     struct text first, end; /* of JOB_SCAN; borrowed until it is done */
     size_t limit;
     struct buffer *rows; /* of JOB_SCAN: values, one per line */
+    uint64_t term;       /* of JOB_TERM: what to raise it to */
     void *ctx;           /* the caller's */
 
-    enum store_result result; /* of JOB_COMMIT */
-    bool succeeded;           /* of JOB_SCAN */
+    enum store_result result; /* of JOB_COMMIT and JOB_TERM */
+    bool succeeded;           /* of JOB_SCAN and JOB_BACKUP */
+    bool is_cancelled;        /* of JOB_BACKUP: the committer's own */
+    int file;                 /* of JOB_BACKUP that succeeded: a descriptor, see port/store.h */
     struct err err;
     int64_t took_us; /* inside the store */
 };
@@ -46,12 +49,15 @@ struct committer;
 struct committer *committer_new(const struct store_port *store, void (*ring)(void *ctx), void *ctx,
                                 struct err *err);
 void committer_submit(struct committer *committer, struct commit_job *job);
-/* A job that is done, in the order of submission, or NULL. */
+/* Ends a backup that was submitted, if it is not done: it is done soon then, and did not succeed.
+ */
+void committer_cancel_backup(struct committer *committer, struct commit_job *job);
+/* A job that is done, in the order of submission but for backups, or NULL. */
 struct commit_job *committer_take(struct committer *committer);
 /* The same, waiting for one; NULL: none was submitted. */
 struct commit_job *committer_wait(struct committer *committer);
 struct store_stats committer_stats(struct committer *committer);
-/* Waits for what was submitted, closes the store. NULL is allowed. */
+/* Waits for what was submitted, gives a backup up, closes the store. NULL is allowed. */
 void committer_free(struct committer *committer);
 
 void batch_init(struct batch *batch, const struct memory *memory);

@@ -71,6 +71,8 @@ bool engine_new(const struct engine_options *options, const struct store_port *s
         release(e);
         return false;
     }
+    e->recovery.term = store->term(store->self);
+    e->recovery.loaded_at = e->alive_at;
     e->committer = committer_new(store, options->ring, options->ctx, err);
     if (!e->committer) {
         release(e);
@@ -347,6 +349,15 @@ static void tell_readers(struct engine *e)
     }
 }
 
+void engine_die(struct engine *e, const struct err *why)
+{
+    e->is_dead = e->fleet.is_frozen = true;
+    engine_log_error(e, "the store cannot say what is durable; this process must end", why);
+    release_waiters(e, UINT64_MAX, ENGINE_UNKNOWN);
+    if (e->options.fatal)
+        e->options.fatal(e->options.ctx, why);
+}
+
 static void finish_commit(struct engine *e)
 {
     e->is_committing = false;
@@ -361,24 +372,18 @@ static void finish_commit(struct engine *e)
         tell_readers(e);
         break;
     case STORE_RETRY: drop_rounds(e, &e->job.err); break;
-    case STORE_UNKNOWN:
-        e->is_dead = e->fleet.is_frozen = true;
-        engine_log_error(e, "the store cannot say what is durable; this process must end",
-                         &e->job.err);
-        release_waiters(e, UINT64_MAX, ENGINE_UNKNOWN);
-        if (e->options.fatal)
-            e->options.fatal(e->options.ctx, &e->job.err);
-        break;
+    case STORE_UNKNOWN: engine_die(e, &e->job.err); break;
     }
 }
 
 static void finish_job(struct engine *e, struct commit_job *job)
 {
-    if (job == &e->job) {
-        finish_commit(e);
-    } else {
-        struct engine_scan *scan = job->ctx;
-        scan->done(scan);
+    struct engine_scan *scan = job->ctx;
+    switch (job->kind) {
+    case JOB_COMMIT: finish_commit(e); break;
+    case JOB_SCAN: scan->done(scan); break;
+    case JOB_TERM:
+    case JOB_BACKUP: recovery_finish(e, job); break;
     }
 }
 
@@ -403,6 +408,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
+    recovery_stop(e);
     drain(e);
     if (!e->is_dead && !e->fleet.is_frozen) {
         fleet_each_dirty(&e->fleet, add_record, e);

@@ -126,6 +126,41 @@ struct engine_scan {
 };
 void engine_read_old(struct engine *engine, struct engine_scan *scan, uint64_t first, size_t limit);
 
+/* ---- backups, and old states put in place (recovery.c) --------------------------------------- */
+
+/* A copy of the store, made while it is in use; one at a time. Everything that was durable when it
+ * was asked for is in it. `done` is called once, from a later engine_poll() or engine_free(): with
+ * job.succeeded, job.file is a descriptor of the copy, at its start, and the caller's to close;
+ * otherwise job.err says why not. `backup` (zeroed but for these) must stay until then. */
+struct engine_backup {
+    struct commit_job job;
+    void (*done)(struct engine_backup *backup);
+    void *ctx; /* the caller's */
+};
+/* False: one is being made (ERR_UNAVAILABLE), and `done` is not called. */
+bool engine_backup(struct engine *engine, struct engine_backup *backup, struct err *err);
+/* Nobody wants it any more; `done` is called all the same. */
+void engine_backup_cancel(struct engine *engine, struct engine_backup *backup);
+
+/* Which life of the store this is: with the generation of an instance it orders all orders that
+ * were ever given to it (doc/reliability.md, R17). Durable. */
+uint64_t engine_term(const struct engine *engine);
+/* An agent says which order it knows. If the server never gave it, the store is older than what the
+ * agents have seen, an old copy of it was put in place by hand: from then on the engine is held,
+ * which is logged (FS9). */
+void engine_heed_observed(struct engine *engine, uint32_t slot, uint64_t term, uint32_t generation);
+/* Nothing is picked while this is so. */
+bool engine_is_held(const struct engine *engine);
+
+/* An operator says that the state is the one to go on from: raises the term above all that any
+ * agent has seen, and the engine is not held again before it is loaded anew. `done` is called once,
+ * from a later engine_poll() or engine_free(). */
+struct engine_confirm {
+    void (*done)(struct engine_confirm *confirm, enum engine_outcome outcome);
+};
+/* False: it is not held, or being confirmed (ERR_REFUSED); then `done` is not called. */
+bool engine_confirm(struct engine *engine, struct engine_confirm *confirm, struct err *err);
+
 /* ---- state of the engine itself ------------------------------------------------------------- */
 
 /* Whether writes are accepted; false while the store is full, and for good after a fatal result. */

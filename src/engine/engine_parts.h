@@ -10,6 +10,18 @@
 
 #define RETENTION_STEP 256u /* journal entries deleted in one round at most */
 
+/* Old states of the store that were put in place, and copies of it. */
+struct recovery {
+    uint64_t term;        /* of the store */
+    uint64_t term_seen;   /* the highest that an agent reported */
+    bool is_held;         /* an agent knows more than the store does */
+    bool is_confirmed;    /* an operator said to go on all the same */
+    int64_t loaded_at;    /* instances registered before came with the store */
+    struct commit_job job; /* raises the term, while `confirm` is set */
+    struct engine_confirm *confirm;
+    struct engine_backup *backup; /* being made */
+};
+
 struct engine {
     struct engine_options options;
     struct clock_port clock;
@@ -38,6 +50,8 @@ struct engine {
     struct buffer scratch; /* one journal entry */
     struct buffer others;  /* values of other records at start, each after its size */
 
+    struct recovery recovery;
+
     int64_t reconciled_at, checked_at, checked_all_at;
     uint32_t check_cursor;
     struct engine_stats stats;
@@ -45,6 +59,13 @@ struct engine {
 
 /* Reads everything that is stored into a new engine. */
 bool engine_load(struct engine *engine, const struct store_port *store, struct err *err);
+/* recovery.c */
+void recovery_finish(struct engine *engine, struct commit_job *job);
+/* What is under way ends soon, without success. */
+void recovery_stop(struct engine *engine);
+
+/* The store cannot say what is durable. */
+void engine_die(struct engine *engine, const struct err *why);
 void engine_log_error(const struct engine *engine, const char *message, const struct err *why);
 
 #endif
