@@ -36,6 +36,7 @@
     X(ERR_KEY_REUSED,         "idempotency_key_reused", 422,  false, "the key was used with another body")    \
     X(ERR_RATE,               "rate_limited",           429,  true,  "too many requests from this client")    \
     X(ERR_HEADERS_TOO_LARGE,  "headers_too_large",      431,  false, "the request head is too large")         \
+    X(ERR_CODING,             "unknown_coding",         501,  false, "the body has a transfer coding that is not known") \
     X(ERR_INTERNAL,           "internal",               500,  false, "a promise inside dides was broken")     \
     X(ERR_UNAVAILABLE,        "unavailable",            503,  true,  "not ready, stopping, or overloaded")    \
     X(ERR_FULL,               "limit_reached",          503,  true,  "a configured maximum is reached")       \

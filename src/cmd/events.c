@@ -15,7 +15,7 @@
 
 struct events_options {
     struct client_options client;
-    const char *after, *types, *deployment;
+    const char *after, *types, *deployment, *selector;
     bool is_follow;
     int64_t timeout_ms;
 };
@@ -33,19 +33,23 @@ struct reading {
 
 /* ---- printing ------------------------------------------------------------------------------- */
 
-/* Whether the line already has it in a column of its own. */
-static bool has_column(struct text key)
+/* Members that the line already has in a column of its own, and then those that repeat what the
+ * fleet and the rollout say too: they are for the wide form. */
+static const char *const unshown[] = { "time", "type", "index", "labels", "selector" };
+#define COLUMNS 3
+
+static bool is_shown(struct text key, bool is_wide)
 {
-    static const char *const keys[] = { "time", "type", "index" };
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (text_equal(key, text_from(keys[i])))
-            return true;
-    return false;
+    size_t count = is_wide ? COLUMNS : sizeof unshown / sizeof unshown[0];
+    for (size_t i = 0; i < count; i++)
+        if (text_equal(key, text_from(unshown[i])))
+            return false;
+    return true;
 }
 
-static void add_member(struct buffer *line, const struct json_node *member)
+static void add_member(struct buffer *line, const struct json_node *member, bool is_wide)
 {
-    if (has_column(member->key) || member->kind == JSON_NODE_NULL)
+    if (!is_shown(member->key, is_wide) || member->kind == JSON_NODE_NULL)
         return;
     buffer_add(line, TEXT("  "));
     buffer_add(line, member->key);
@@ -64,7 +68,7 @@ static void add_line(struct reading *reading, const struct json_node *event)
     buffer_printf(&line, "%.*s  %6s  %-20s", TEXT_ARG(json_get_text(event, "time", TEXT("-"))),
                   reading->id, reading->type);
     for (const struct json_node *member = json_first(event); member; member = member->next)
-        add_member(&line, member);
+        add_member(&line, member, reading->client->format == OUTPUT_WIDE);
     terminal_add(&reading->out, buffer_text(&line));
     reading->out.failed = reading->out.failed || line.failed;
     struct text shown = text_skip(buffer_text(&reading->out), start);
@@ -146,6 +150,7 @@ static enum exit_code read_stream(struct reading *reading, const struct events_o
     path_add_parameter(&path, "after", text_from(after ? after : options->is_follow ? NULL : "0"));
     path_add_parameter(&path, "types", text_from(options->types));
     path_add_parameter(&path, "deployment", text_from(options->deployment));
+    path_add_parameter(&path, "labels", text_from(options->selector));
     struct http_stream_call call = { .path = buffer_text(&path.text),
                                      .bearer = client->bearer,
                                      .last_event_id = text_from(reading->last_id),
@@ -255,20 +260,31 @@ static const struct option_row rows[] = {
       .offset = offsetof(struct events_options, deployment),
       .argument = "ID",
       .meaning = "only those of this rollout" },
+    { .name = "selector",
+      .letter = 'l',
+      .kind = OPTION_TEXT,
+      .offset = offsetof(struct events_options, selector),
+      .argument = "SEL",
+      .meaning = "only those about instances that matched then, and rollouts with this selector" },
     CLIENT_ROWS(struct events_options),
 };
-static const char *const synopsis[] = { "[--follow] [--after N] [--types LIST] [--deployment ID]",
-                                        NULL };
+static const char *const synopsis[] = {
+    "[--follow] [--after N] [--types LIST] [--deployment ID] [-l SEL]", NULL
+};
 static const char *const details[] = {
     "Prints events, oldest first: those that are kept, or with --follow those to come. Every "
     "change "
     "of state is one event; its index never changes, so --after goes on where another call ended. "
     "A lost connection is followed by another that misses nothing.",
+    "-l judges an instance by the labels that it had before the change or after it, and a rollout "
+    "by "
+    "its own selector, which must be the same, whatever its spelling.",
     "In JSON an event is one line.", NULL
 };
 static const struct command_example examples[] = {
     { "dides events --follow", "every change, as it happens" },
     { "dides events --deployment r-42 --types member.failed", "what failed in one rollout" },
+    { "dides events -l env=prod --follow", "what becomes of the instances of production" },
     { NULL, NULL },
 };
 

@@ -15,7 +15,7 @@
 #define CHECK_ALL_BELOW    20000u /* smaller fleets are recounted whole, every minute */
 #define CHECK_ALL_EVERY_MS 60000
 #define OTHERS_MAX         ((size_t)1 << 30)
-#define EVENT_SIZE_MAX     (64 * 1024)
+#define EVENT_SIZE_MAX     (LIMIT_STREAM_BYTES - 1024)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 

@@ -364,18 +364,23 @@ void api_tag(struct api_call *call, uint32_t generation)
     snprintf(call->fields.etag, sizeof call->fields.etag, "\"%u\"", generation);
 }
 
+bool api_lists_tag(struct text list, const char *tag)
+{
+    struct text one;
+    while (list.size > 0 && text_cut(&list, ',', &one))
+        if (text_equal(text_trim(one), text_from(tag)) || text_equal(text_trim(one), TEXT("*")))
+            return true;
+    return false;
+}
+
 bool api_matches(struct api_call *call, uint32_t generation)
 {
     struct text wanted = http_field(call->x, "If-Match");
-    struct text tag;
     char space[ERR_EXCERPT_SIZE];
     char current[16];
     snprintf(current, sizeof current, "\"%u\"", generation);
-    if (wanted.size == 0)
+    if (wanted.size == 0 || api_lists_tag(wanted, current))
         return true;
-    for (struct text rest = wanted; text_cut(&rest, ',', &tag);)
-        if (text_equal(text_trim(tag), text_from(current)) || text_equal(text_trim(tag), TEXT("*")))
-            return true;
     return err_set(&call->err, ERR_PRECONDITION, "the generation is %s, not %s", current,
                    err_excerpt(wanted, space));
 }
@@ -459,6 +464,7 @@ bool api_open(const struct api_options *options, struct api **ret, struct err *e
     api->stats = stats;
     arena_init(&api->arena, &memory_heap, ARENA_MAX);
     buffer_init(&api->body, &memory_heap, API_BODY_MAX);
+    buffer_init(&api->openapi, &memory_heap, API_BODY_MAX);
     api->beat = loop_every(api->loop, BEAT_EVERY_MS, streams_beat, api, err);
     if (!api->beat || !polls_open(api, err) || !replies_open(api, err)) {
         api_close(api);
@@ -496,6 +502,7 @@ void api_close(struct api *api)
     loop_timer_free(api->beat);
     arena_release(&api->arena);
     buffer_release(&api->body);
+    buffer_release(&api->openapi);
     memory_give(&memory_heap, api->stats, (route_count + 1) * sizeof api->stats[0]);
     memory_give(&memory_heap, api, sizeof *api);
 }

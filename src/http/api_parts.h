@@ -9,6 +9,7 @@
 #include "base/timers.h"
 #include "http/api.h"
 #include "wire/json_write.h"
+#include "wire/shape.h"
 #include "wire/view.h"
 
 #define API_PARTS_MAX  2 /* variable parts of a path */
@@ -16,6 +17,28 @@
 #define API_BODY_MAX   ((size_t)64 << 20) /* of an answer: a page of the largest list fits */
 
 struct api_call;
+
+/* A success, for the reference of the API. */
+struct route_answer {
+    int status; /* 0: no more */
+    const char *meaning;
+    const struct shape *shape; /* of its JSON, or NULL */
+    const char *type;          /* of an answer that is no JSON, or NULL */
+};
+#define ROUTE_ANSWERS_MAX 2
+
+enum route_flag {
+    ROUTE_WRITES = 1,   /* api_is_writable() is asked */
+    ROUTE_RESTS = 2,    /* its answer waits until what it says is durable, or is dropped */
+    ROUTE_TAGGED = 4,   /* answers carry an ETag */
+    ROUTE_MATCHED = 8,  /* If-Match is looked at */
+    ROUTE_STREAMS = 16, /* Last-Event-ID is looked at */
+    ROUTE_CACHED = 32,  /* If-None-Match is looked at */
+};
+
+/* An error that a route may answer with. Those that follow from the rest of the row are not said
+ * again: see route_errors(). */
+#define ROUTE_ERR(code) (1ull << (code))
 
 struct route {
     const char *method;
@@ -25,19 +48,38 @@ struct route {
     enum verb verb;      /* of the routes of verbs */
     const char *params;  /* known query parameters, separated by blanks; others are refused */
     const char *summary; /* one clause for the reference */
+    const char *name;    /* of the operation, unique */
+    const char *tag;
+    const struct json_table *body; /* NULL: a body is not looked at */
+    const char *example;           /* of the body, JSON */
+    unsigned flags;
+    uint64_t errors;
+    struct route_answer answers[ROUTE_ANSWERS_MAX];
 };
 
 extern const struct route routes[];
 extern const size_t route_count;
 
+/* Every error that the route may answer with, one bit for each. */
+uint64_t route_errors(const struct route *route);
+
+/* A parameter in the path or the query. What one name means may differ from path to path. */
+struct param {
+    const char *path;     /* NULL: wherever no other row says more */
+    const char *fallback; /* its default as JSON, or NULL */
+    struct shape_field field;
+};
+/* NULL: there is none of that name. */
+const struct param *param_find(const struct route *route, struct text name);
+
 /* Status codes that are counted; others count as the last one. */
 /* clang-format off */
 #define API_CODES(X)                                                                               \
     X(200)                                                                                         \
-    X(201) X(204) X(400) X(401) X(403) X(404) X(405) X(409) X(410) X(412) X(413) X(422) X(429)     \
+    X(201) X(204) X(304) X(400) X(401) X(403) X(404) X(405) X(409) X(410) X(412) X(413) X(422) X(429)     \
         X(500) X(503)
 /* clang-format on */
-#define API_CODE_COUNT 16
+#define API_CODE_COUNT 17
 #define API_BUCKETS    12 /* of request times, by powers of four from 64 us */
 
 struct route_stats {
@@ -49,7 +91,7 @@ struct route_stats {
 /* Header fields of an answer; an empty one is left out. */
 struct api_fields {
     char location[24];
-    char etag[16];
+    char etag[24];
     char allow[48];
     bool is_replayed, is_retryable;
 };
@@ -103,6 +145,8 @@ struct api {
     unsigned stream_count;
     struct loop_timer *beat;   /* comment lines for streams */
     struct loop_timer *resume; /* while streams wait for their readers; else NULL */
+    struct buffer openapi;     /* the document about all this, once somebody asked for it */
+    char openapi_tag[24];
     struct route_stats *stats; /* by route, and one more for requests without a route */
     bool is_stopping;
 };
@@ -141,6 +185,8 @@ void api_fail(struct api_call *call);
 
 /* The object that the call is about has this generation: the answer's ETag. */
 void api_tag(struct api_call *call, uint32_t generation);
+/* Whether a list of ETags, as of If-Match, has this one, or "*". */
+bool api_lists_tag(struct text list, const char *tag);
 /* False with call->err (ERR_PRECONDITION) when the client asked by If-Match for another one. */
 bool api_matches(struct api_call *call, uint32_t generation);
 
@@ -200,6 +246,7 @@ void deploy_plan(struct api_call *call);
 void site_metrics(struct api_call *call);
 void site_health(struct api_call *call);
 void site_ready(struct api_call *call);
+void site_openapi(struct api_call *call);
 void site_root(struct api_call *call);
 
 #endif

@@ -34,6 +34,7 @@ static void begin_created(struct api_call *call, const struct rollout *r, struct
 {
     struct json_writer *w = &call->w;
     set_location(call, r);
+    api_tag(call, r->generation);
     json_begin_object(w);
     json_key(w, "id");
     wire_write_rollout_id(w, r->number);
@@ -343,11 +344,20 @@ static bool find_progressed(struct api_call *call, struct rollout **ret)
     return *ret || err_set(&call->err, ERR_NOT_FOUND, "there is no rollout r-%u", number);
 }
 
+/* Without a live rollout there is no generation that the one asked for could be. */
+static bool matches_progressed(struct api_call *call, const struct rollout *r)
+{
+    if (r)
+        return api_matches(call, r->generation);
+    return http_field(call->x, "If-Match").size == 0 ||
+           err_set(&call->err, ERR_PRECONDITION, "no rollout is live");
+}
+
 void deploy_progress(struct api_call *call)
 {
     struct engine *engine = call->api->engine;
     struct rollout *r;
-    if (!find_progressed(call, &r) || !api_is_writable(call)) {
+    if (!find_progressed(call, &r) || !api_is_writable(call) || !matches_progressed(call, r)) {
         api_fail(call);
         return;
     }
@@ -362,17 +372,34 @@ void deploy_progress(struct api_call *call)
         return;
     }
     write_progressed(call, r);
+    if (r)
+        api_tag(call, r->generation);
     api_reply(call, 200, engine_round_of_all(engine));
 }
 
 /* ---- rollback, verbs ------------------------------------------------------------------------ */
+
+/* If-Match is about the rollout to be undone. Which one that is without an id only the core finds
+ * out, and a condition that nobody tests must not look as if it held. */
+static bool matches_source(struct api_call *call, const struct rollback_command *command)
+{
+    struct rollout *source = NULL;
+    if (command->number != 0)
+        source = fleet_rollout(engine_fleet(call->api->engine), command->number);
+    else if (http_field(call->x, "If-Match").size > 0)
+        return err_set(&call->err, ERR_INVALID, "If-Match needs the id of the rollout to undo");
+    if (!source || api_matches(call, source->generation))
+        return true;
+    call->conflict = source;
+    return false;
+}
 
 void deploy_rollback(struct api_call *call)
 {
     struct engine *engine = call->api->engine;
     struct rollback_command command;
     if (!wire_read_rollback(call->request->body, &call->api->arena, &command, &call->err) ||
-        !api_is_writable(call)) {
+        !api_is_writable(call) || !matches_source(call, &command)) {
         api_fail(call);
         return;
     }

@@ -3,12 +3,14 @@
  * memory while it can and from the store where it must, and resumes after the last index it saw. */
 #include "http/api_parts.h"
 
+#include "wire/event_filter.h"
 #include "wire/record.h"
 #include "wire/request.h"
 
 #define RESUME_EVERY_MS 10
 #define STALL_MS        3000 /* a reader that takes nothing for so long is disconnected */
-#define OLD_PAGE        256u /* entries asked of the store at once */
+#define FILTER_MAX      ((size_t)256 << 10) /* memory of a parsed selector */
+#define OLD_PAGE        256u                /* entries asked of the store at once */
 
 struct stream {
     struct engine_reader reader; /* first: the reader is the stream */
@@ -18,11 +20,14 @@ struct stream {
     uint64_t next_index;
     uint32_t types;      /* wanted, one bit per enum change_type */
     uint32_t deployment; /* number, or 0: any */
-    bool is_once;        /* ends when it has caught up */
-    bool is_held;        /* its reader has to take something first */
-    size_t held_bytes;   /* what waited for the reader when he last took something */
-    int64_t held_ms;     /* and when that was */
-    bool is_reading;     /* a page from the store is under way */
+    bool has_filter;
+    struct wire_event_filter filter; /* in `arena` */
+    struct arena arena;
+    bool is_once;      /* ends when it has caught up */
+    bool is_held;      /* its reader has to take something first */
+    size_t held_bytes; /* what waited for the reader when he last took something */
+    int64_t held_ms;   /* and when that was */
+    bool is_reading;   /* a page from the store is under way */
     struct engine_scan scan;
     struct buffer rows;
 };
@@ -32,6 +37,7 @@ struct stream {
 static void free_stream(struct stream *s)
 {
     buffer_release(&s->rows);
+    arena_release(&s->arena);
     memory_give(&memory_heap, s, sizeof *s);
 }
 
@@ -118,7 +124,8 @@ static void hold(struct stream *s)
 static bool send_entry(struct stream *s, uint64_t index, uint8_t type, uint32_t rollout,
                        struct text json)
 {
-    if (!(s->types & 1u << type) || (s->deployment != 0 && s->deployment != rollout)) {
+    if (!(s->types & 1u << type) || (s->deployment != 0 && s->deployment != rollout) ||
+        (s->has_filter && !wire_event_passes(&s->filter, json))) {
         s->next_index = index + 1;
         return true;
     }
@@ -275,6 +282,9 @@ static bool read_request(struct api_call *call, struct stream *ret)
     if (api_param(call, "deployment", &value) &&
         !wire_read_rollout_id(value, &ret->deployment, &call->err))
         return false;
+    ret->has_filter = api_param(call, "labels", &value);
+    if (ret->has_filter && !wire_read_event_filter(value, &ret->arena, &ret->filter, &call->err))
+        return false;
     if (api_param(call, "follow", &value)) {
         ret->is_once = text_equal(value, TEXT("false"));
         if (!ret->is_once && !text_equal(value, TEXT("true")))
@@ -288,6 +298,7 @@ void stream_open(struct api_call *call)
     struct api *api = call->api;
     struct stream wanted = { .api = api, .x = call->x };
     struct stream *s = NULL;
+    arena_init(&wanted.arena, &memory_heap, FILTER_MAX);
     if (read_request(call, &wanted)) {
         s = memory_take(&memory_heap, sizeof *s);
         if (!s)
@@ -297,6 +308,7 @@ void stream_open(struct api_call *call)
     }
     if (call->err.code != ERR_NONE) {
         memory_give(&memory_heap, s, sizeof *s);
+        arena_release(&wanted.arena);
         api_fail(call);
         return;
     }

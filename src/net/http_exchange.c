@@ -210,7 +210,7 @@ static void check_framing(struct http_exchange *x, const struct head *head, cons
         refuse(x, 400, ERR_INVALID, "Transfer-Encoding needs HTTP/1.1");
     else if (head->encodings > 1 ||
              (head->encodings == 1 && !text_equal_nocase(head->encoding, TEXT("chunked"))))
-        refuse(x, 501, ERR_NOT_SUPPORTED, "the only Transfer-Encoding here is chunked");
+        refuse(x, 501, ERR_CODING, "the only Transfer-Encoding here is chunked");
     else if (head->encodings == 1)
         x->content_length = UINT64_MAX;
     else if (head->lengths == 1 && !text_to_u64(head->length, INT64_MAX, &x->content_length))

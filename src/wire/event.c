@@ -190,6 +190,15 @@ static void put_head(struct entry *e, int64_t now, struct text actor)
     json_put_u64(&e->w, "index", c->index);
     json_put_text(&e->w, "type", text_from(change_word(c->type)));
     put_id(e, "deployment_id", c->rollout);
+    if (e->inst)
+        put_labels(e, e->inst->labels);
+    else
+        json_put_null(&e->w, "labels");
+    json_key(&e->w, "selector");
+    if (e->r)
+        json_write_text(&e->w, e->r->selector_text);
+    else
+        json_write_null(&e->w);
     json_put_text_or_null(&e->w, "instance", e->inst ? instance_key(e->inst) : TEXT_NONE);
     json_put_time(&e->w, "time", now);
     json_put_text_or_null(&e->w, "actor", actor);

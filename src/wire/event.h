@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * event.h - journal entries as JSON: what is stored, streamed and audited is the same text.
  *
- *   {"index","type","deployment_id","instance","time","actor","reason","old":{},"new":{}}
+ *   {"index","type","deployment_id","labels":{},"selector","instance","time","actor","reason",
+ *    "old":{},"new":{}}
  *
- * deployment_id, instance, actor and reason are null where there are none. `old` and `new` hold
- * what the type is about, named as in the API:
+ * deployment_id, instance, actor and reason are null where there are none; labels (of the instance,
+ * after the change) in entries about a rollout; selector (of the rollout, canonical) in those about
+ * an instance. The two are what event_filter.h judges. `old` and `new` hold what the type is about,
+ * named as in the API:
  *
  *   instance.registered  new: ip, labels
  *   instance.updated     what changed of status, status_name, current_state, labels; new: message,

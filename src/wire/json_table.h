@@ -77,11 +77,11 @@ enum json_unknown { JSON_UNKNOWN_IS_ERROR, JSON_UNKNOWN_IS_WARNING };
 struct json_table {
     const char *name; /* of the schema, for the reference */
     const struct json_field *fields;
-    uint8_t count;         /* at most JSON_FIELDS_MAX */
-    uint8_t unknown;       /* enum json_unknown */
-    bool empty_is_object;  /* an empty body stands for {} */
-    uint16_t size;         /* of the struct */
-    uint16_t given_offset; /* of its struct json_given, or JSON_NOT_KEPT */
+    uint8_t count;           /* at most JSON_FIELDS_MAX */
+    uint8_t unknown;         /* enum json_unknown */
+    bool empty_is_object;    /* an empty body stands for {} */
+    uint16_t size;           /* of the struct */
+    uint16_t given_offset;   /* of its struct json_given, or JSON_NOT_KEPT */
     void (*init)(void *ret); /* puts the defaults into a struct; NULL: it has none */
 };
 

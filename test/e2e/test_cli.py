@@ -250,10 +250,19 @@ class Answering(Commands):
 
         picked = self.run_dides("events", "--types", "member.picked", "--deployment", "r-1", "-o", "jsonl", code=DONE)
         late = self.run_dides("events", "--after", str(index - 2), "-o", "name", code=DONE)
+        chosen = self.run_dides("events", "--types", "member.picked", "-l", "nothing=here", "-o", "name", code=DONE)
         self.run_dides("events", "--types", "member.lost", code=USAGE)
+        self.run_dides("events", "-l", "a in (", code=USAGE)
+
+        self.assertEqual("", chosen.stdout)
 
         self.assertEqual(["web-0", "web-1", "web-2"], [json.loads(l)["instance"] for l in picked.stdout.splitlines()])
         self.assertEqual([str(index - 1), str(index)], late.stdout.split())
+
+    def test_the_reference_of_the_api_is_that_of_the_server(self):
+        printed = self.run_dides("openapi", code=DONE).stdout
+
+        self.assertEqual(self.client.get("/openapi.json").body.decode() + "\n", printed)
 
     def test_what_others_wrote_cannot_steer_the_terminal(self):
         # A name may not hold control characters, but a message may, and both may hold odd letters.

@@ -106,6 +106,60 @@ class Reading(kit.Case):
         self.assertEqual([e for e in whole if e.data["deployment_id"] == "r-2"], second)
         self.assertEqual([e for e in second if e.kind == "member.completed"], both)
 
+    def test_labels_filter_live_entries_and_history_alike(self):
+        fleet = self.fleet(self.home, [kit.Agent("web-0", {"env": "prod"}), kit.Agent("web-1", {"env": "prod"}),
+                                       kit.Agent("lab-0", {"env": "dev", "role": "lab"})])
+        with kit.Stream(self.home.port, "?labels=env%3Dprod") as live:
+            first = self.deploy(self.client, kit.deploy_body("2", {"env": "prod"}))["id"]
+            fleet.run_to_end(first)
+            second = self.deploy(self.client, kit.deploy_body("3"))["id"]
+            fleet.run_to_end(second)
+            self.client.patch("/inventory/instances/lab-0", {"labels": {"env": "prod"}})
+            self.client.patch("/inventory/instances/web-0", {"labels": {"env": None}})
+            self.client.patch("/inventory/instances/web-0", {"message": "not seen"})
+            self.client.send("DELETE", "/inventory/instances/web-1")
+            seen = live.until(lambda event: event.kind == "instance.deleted")
+        whole = self.home.events()
+
+        def wanted(event):
+            data = event.data
+            if data["labels"] is None:
+                return data["selector"] == "env=prod"
+            return data["labels"].get("env") == "prod" or data["old"].get("labels", {}).get("env") == "prod"
+
+        chosen = self.home.events("?after=0&follow=false&labels=env+in+(prod)".replace("+", "%20"))
+        self.assertEqual([e for e in whole if wanted(e)], chosen)
+        self.assertEqual(chosen[-len(seen):], seen)
+        self.assertEqual({first}, {e.data["deployment_id"] for e in chosen if e.data["instance"] is None})
+        self.assertEqual(2, len([e for e in chosen if e.kind == "member.picked" and e.data["deployment_id"] == second]))
+        self.assertEqual(["lab-0", "web-0", "web-1"], [e.data["instance"] for e in chosen[-3:]])
+
+        self.assertEqual(0, self.home.terminate())
+        self.home.start()
+        self.assertEqual(chosen, self.home.events("?after=0&follow=false&labels=env%3Dprod"))
+        both = self.home.events("?after=0&follow=false&types=member.picked&labels=env%3Dprod")
+        self.assertEqual([e for e in chosen if e.kind == "member.picked"], both)
+
+    def test_a_bad_selector_is_refused(self):
+        with kit.Stream(self.home.port, "?labels=env%20in%20(") as stream:
+            self.assertEqual((400, "invalid"), (stream.status, stream.problem()["code"]))
+
+    def test_an_entry_with_the_largest_labels_is_told(self):
+        # Control characters take six bytes each: such an entry is the largest that there is.
+        kit.register(self.client, "wide")
+        for side in ("\x01", "\x02"):
+            for first in range(0, 64, 8):
+                labels = {f"{number:02}" + "\x01" * 126: side * 256 for number in range(first, first + 8)}
+                self.expect(self.client.patch("/inventory/instances/wide", {"labels": labels}), 200)
+        swap = {f"{number:02}" + "\x01" * 126: "" for number in range(64)}
+
+        events = self.home.events("?after=0&follow=false&labels=!env")
+        self.expect(self.client.patch("/inventory/instances/wide", {"labels": swap}), 200)
+        last = self.home.events()[-1]
+
+        self.assertGreater(len(events[-1].text), 300 << 10)
+        self.assertEqual(("\x02" * 256, ""), tuple(next(iter(last.data[side]["labels"].values())) for side in ("old", "new")))
+
     def test_head_answers_without_a_stream(self):
         answer = self.home.ask("HEAD", "/events")
 

@@ -55,8 +55,9 @@ static void test_a_registration_tells_address_and_labels(void **state)
     add(kit, "a");
 
     kit_assert(kit, entry(kit, CHANGE_REGISTERED),
-               "{'index':1,'type':'instance.registered','deployment_id':null,'instance':'a',"
-               "'time':'2030-12-31T10:00:00.000Z','actor':'ana','reason':null,'old':{},"
+               "{'index':1,'type':'instance.registered','deployment_id':null,"
+               "'labels':{'env':'p'},'selector':null,'instance':'a','time':'2030-12-31T10:00:00."
+               "000Z','actor':'ana','reason':null,'old':{},"
                "'new':{'ip':'::1','labels':{'env':'p'}}}");
 }
 
@@ -208,8 +209,9 @@ static void test_verbs_tell_the_states_on_both_sides(void **state)
 
     kit_verb(kit, r, VERB_PAUSE, "{'reason':'lunch'}");
     kit_assert(kit, entry(kit, CHANGE_ROLLOUT_PAUSED),
-               "{'index':6,'type':'rollout.paused','deployment_id':'r-1','instance':null,"
-               "'time':'2030-12-31T10:00:00.000Z','actor':'ana','reason':'lunch',"
+               "{'index':6,'type':'rollout.paused','deployment_id':'r-1','labels':null,"
+               "'selector':'','instance':null,'time':'2030-12-31T10:00:00.000Z','actor':'ana','"
+               "reason':'lunch',"
                "'old':{'status':1,'status_name':'RUNNING'},"
                "'new':{'status':4,'status_name':'PAUSED','cause':null,'outcome':null,"
                "'progress':{'total_instances':1,'pending_instances':0,"
