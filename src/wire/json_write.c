@@ -403,3 +403,10 @@ void json_write_table(struct json_writer *w, const struct json_table *table, con
     json_write_members(w, table, from, absent);
     json_end_object(w);
 }
+
+void json_write_member(struct json_writer *w, const struct json_table *table, unsigned row,
+                       const void *from)
+{
+    assert(row < table->count);
+    write_member(w, &table->fields[row], from, JSON_ABSENT_IS_OMITTED);
+}
