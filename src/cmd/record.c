@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/format.h"
+#include "cmd/record_waves.h"
 
 #define CELL_MAX      (64 * 1024)
 #define MEMBERS_SHOWN 20 /* unless wide */
@@ -111,6 +112,17 @@ static void add_rollout_line(struct buffer *line, const struct json_node *record
     buffer_printf(line, "   generation %lld", (long long)json_get_i64(record, "generation", 0));
 }
 
+/* The open wave, if there are several, after `before`. */
+static void add_place(struct buffer *line, const struct json_node *record, const char *before)
+{
+    cleanup(buffer_release) struct buffer place = { 0 };
+    buffer_init(&place, &memory_heap, CELL_MAX);
+    waves_add_place(&place, record);
+    if (place.size > 0)
+        buffer_add(line, text_from(before));
+    buffer_add(line, buffer_text(&place));
+}
+
 static void add_state_line(struct buffer *line, const struct json_node *record, int64_t now_ms)
 {
     int64_t started_ms = json_get_time(record, "started_at", 0);
@@ -126,6 +138,7 @@ static void add_state_line(struct buffer *line, const struct json_node *record, 
         buffer_add(line, ended_ms > 0 ? TEXT(" after ") : TEXT(" for "));
         add_age(line, (ended_ms > 0 ? ended_ms : now_ms) - started_ms);
     }
+    add_place(line, record, ", ");
     if (cause.size > 0)
         buffer_printf(line, ", cause %.*s", TEXT_ARG(cause));
     if (outcome.size > 0)
@@ -158,24 +171,21 @@ static void add_limits_line(struct buffer *line, const struct json_node *record)
 {
     const struct json_node *progress = json_member(record, "progress");
     struct text threshold = scalar_of(record, "request.configuration.failure_threshold");
-    struct text batch = scalar_of(record, "request.configuration.batch_size");
-    const struct json_node *available = json_member(record, "available");
     buffer_printf(line, "limits    failed %lld of %.*s",
                   (long long)count_of(progress, "failed_instances"),
                   TEXT_ARG(threshold.size > 0 ? threshold : TEXT("1")));
     buffer_printf(line, "   busy %lld of %.*s",
                   (long long)count_of(progress, "in_progress_instances"),
-                  TEXT_ARG(batch.size > 0 ? batch : TEXT("1")));
-    if (available && available->kind == JSON_NODE_NUMBER)
-        buffer_printf(line, "   available %.*s of %lld", TEXT_ARG(available->text),
-                      (long long)count_of(progress, "total_instances"));
+                  TEXT_ARG(waves_batch_limit(record)));
+    waves_add_available(line, record);
+    waves_add_domains(line, record);
 }
 
-static void add_next_line(struct buffer *line, const struct json_node *record)
+static void add_next_line(struct buffer *line, const struct json_node *record, int64_t now_ms)
 {
     const struct json_node *verb = json_first(json_member(record, "allowed_verbs"));
-    int64_t pending = json_get_i64(record, "progress.pending_instances", 0);
-    buffer_printf(line, "next      %lld to be started", (long long)pending);
+    buffer_add(line, TEXT("next      "));
+    waves_add_next(line, record, now_ms);
     for (bool is_first = true; verb; verb = verb->next, is_first = false)
         buffer_printf(line, "%s%.*s", is_first ? "   allowed " : ", ",
                       TEXT_ARG(json_get_text(verb, "", TEXT("?"))));
@@ -198,54 +208,9 @@ static void add_header(struct buffer *out, const struct json_node *record, int64
     add_limits_line(&line, record);
     end_line(out, &line, terminal);
     if (json_get_time(record, "ended_at", 0) == 0) {
-        add_next_line(&line, record);
+        add_next_line(&line, record, now_ms);
         end_line(out, &line, terminal);
     }
-}
-
-/* ---- waves ---------------------------------------------------------------------------------- */
-
-static const struct table_column wave_columns[] = {
-    { .title = "WAVE" },
-    { .title = "MODE" },
-    { .title = "TOTAL", .is_right = true },
-    { .title = "DONE", .is_right = true },
-    { .title = "BUSY", .is_right = true },
-    { .title = "FAILED", .is_right = true },
-    { .title = "PENDING", .is_right = true },
-    { .title = "OFFLINE", .is_right = true },
-    { .title = "STATE" },
-};
-
-static void add_wave(struct table *table, const struct json_node *record,
-                     const struct json_node *progress, struct text name, struct text state)
-{
-    static const char *const counts[] = { "total_instances",       "completed_instances",
-                                          "in_progress_instances", "failed_instances",
-                                          "pending_instances",     "offline_instances" };
-    struct text mode = scalar_of(record, "request.configuration.mode");
-    struct text batch = scalar_of(record, "request.configuration.batch_size");
-    table_cell(table, name);
-    table_cell_printf(table, "%.*s %.*s", TEXT_ARG(mode.size > 0 ? mode : TEXT("window")),
-                      TEXT_ARG(batch.size > 0 ? batch : TEXT("1")));
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-        table_cell_printf(table, "%lld", (long long)count_of(progress, counts[i]));
-    table_cell_tinted(table, state, tint_of(state));
-}
-
-static void add_waves(struct buffer *out, const struct json_node *record,
-                      const struct terminal *terminal)
-{
-    const struct json_node *wave = json_first(json_member(record, "waves"));
-    cleanup(table_release) struct table table = { 0 };
-    table_init(&table, wave_columns, sizeof wave_columns / sizeof wave_columns[0], false);
-    if (!wave)
-        add_wave(&table, record, json_member(record, "progress"), TEXT("all"),
-                 record_state(record));
-    for (; wave; wave = wave->next)
-        add_wave(&table, record, json_member(wave, "progress"),
-                 json_get_text(wave, "name", TEXT_NONE), json_get_text(wave, "state", TEXT_NONE));
-    table_print(&table, terminal, out);
 }
 
 /* ---- members -------------------------------------------------------------------------------- */
@@ -328,7 +293,7 @@ void record_add(struct buffer *out, const struct json_node *record, int64_t now_
                 const struct terminal *terminal, bool is_wide)
 {
     add_header(out, record, now_ms, terminal);
-    add_waves(out, record, terminal);
+    waves_add_table(out, record, record_state(record), terminal);
     add_members(out, record, now_ms, terminal, is_wide);
 }
 
@@ -358,6 +323,10 @@ void record_add_summary(struct buffer *out, const struct json_node *record)
         buffer_add(out, TEXT("  waiting "));
         terminal_add(out, json_get_text(waiting, "reason", TEXT("?")));
     }
+    cleanup(buffer_release) struct buffer place = { 0 };
+    buffer_init(&place, &memory_heap, CELL_MAX);
+    add_place(&place, record, "  ");
+    terminal_add(out, buffer_text(&place));
 }
 
 const struct table_column rollout_columns[] = {

@@ -316,6 +316,61 @@ static void test_a_live_record_is_shown_in_full(void **state)
     arena_release(&arena);
 }
 
+static const char record_in_waves[] =
+    "{\"id\":\"r-42\",\"status_name\":\"RUNNING\",\"generation\":18,\"selector\":\"env=prod\","
+    "\"request\":{\"code_version\":\"2.5.0\",\"configuration\":{\"batch_size\":\"10%\","
+    "\"mode\":\"window\",\"failure_threshold\":25,\"min_available\":\"90%\"}},"
+    "\"progress\":{\"total_instances\":370,\"pending_instances\":258,\"in_progress_instances\":16,"
+    "\"completed_instances\":93,\"failed_instances\":3,\"offline_instances\":2},\"waves\":["
+    "{\"name\":\"canary\",\"state\":\"passed\",\"mode\":\"window\",\"batch_limit\":2,\"soak\":"
+    "\"5m\",\"opened_at\":\"2031-01-01T10:00:00.000Z\",\"passed_at\":\"2031-01-01T10:31:00.000Z\","
+    "\"soak_until\":null,\"gates\":[],\"progress\":{\"total_instances\":10,"
+    "\"completed_instances\":10}},"
+    "{\"name\":\"zone-a\",\"state\":\"running\",\"mode\":\"barrier\",\"batch_limit\":16,\"soak\":"
+    "\"15m\",\"opened_at\":\"2031-01-01T10:31:00.000Z\",\"passed_at\":null,\"soak_until\":null,"
+    "\"gates\":[{\"name\":\"seen\",\"type\":\"manual\",\"state\":\"passed\"},{\"name\":\"errors\","
+    "\"type\":\"manual\",\"state\":\"closed\"}],\"progress\":{\"total_instances\":120,"
+    "\"completed_instances\":83,\"in_progress_instances\":16,\"failed_instances\":3,"
+    "\"pending_instances\":18,\"offline_instances\":2}},"
+    "{\"name\":\"rest\",\"state\":\"waiting\",\"mode\":\"window\",\"batch_limit\":24,\"opened_at\":"
+    "null,\"passed_at\":null,\"progress\":{\"total_instances\":240,\"pending_instances\":240}}],"
+    "\"domains\":[{\"label\":\"zone\",\"value\":\"b\",\"busy\":0,\"max_in_progress\":20},"
+    "{\"label\":\"zone\",\"value\":\"a\",\"busy\":16,\"max_in_progress\":20,\"max_failed\":30,"
+    "\"progress\":{\"failed_instances\":3}},{\"label\":\"rack\",\"value\":null,\"busy\":1,"
+    "\"max_in_progress\":1},{\"label\":\"rack\",\"value\":\"7\",\"busy\":1,\"max_in_progress\":4}],"
+    "\"waiting\":[{\"reason\":\"batch_full\",\"message\":\"16 of 16 slots busy\"}],"
+    "\"available\":349,\"allowed_verbs\":[\"pause\"],\"created_by\":null,\"reason\":null,"
+    "\"started_at\":\"2031-01-01T10:00:00.000Z\",\"ended_at\":null}";
+
+static void test_waves_gates_and_limits_are_shown(void **state)
+{
+    struct arena arena;
+    struct buffer out = empty();
+    (void)state;
+    arena_init(&arena, &memory_heap, 1024 * 1024);
+
+    record_add(&out, parse(&arena, record_in_waves), TEN_THIRTY_EIGHT, &no_terminal, false);
+    buffer_add_byte(&out, '\n');
+    record_add_summary(&out, parse(&arena, record_in_waves));
+
+    assert_is(&out,
+              "rollout   r-42  env=prod   -> 2.5.0   generation 18\n"
+              "state     RUNNING for 38m, wave 2 of 3 (zone-a)\n"
+              "waiting   batch_full: 16 of 16 slots busy\n"
+              "limits    failed 3 of 25   busy 16 of 16   available 94.3% (floor 90%)   "
+              "no rack busy 1 of 1   zone=a busy 16 of 20   rack=7 busy 1 of 4\n"
+              "next      soak 15m, gate errors (manual), then wave rest (240 instances)   "
+              "allowed pause\n"
+              "WAVE    MODE        TOTAL  DONE  BUSY  FAILED  PENDING  OFFLINE  STATE\n"
+              "canary  window 2       10    10     0       0        0        0  passed 10:31Z\n"
+              "zone-a  barrier 16    120    83    16       3       18        2  running\n"
+              "rest    window 24     240     0     0       0      240        0  waiting\n"
+              "\nr-42 RUNNING  done 93 of 370  busy 16  failed 3  pending 258  offline 2  "
+              "waiting batch_full  wave 2 of 3 (zone-a)");
+    buffer_release(&out);
+    arena_release(&arena);
+}
+
 static void test_a_record_of_another_shape_is_shown_as_far_as_it_goes(void **state)
 {
     struct arena arena;
@@ -424,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_yaml_quotes_what_it_would_misread),
         cmocka_unit_test(test_ages_have_two_units_at_most),
         cmocka_unit_test(test_a_live_record_is_shown_in_full),
+        cmocka_unit_test(test_waves_gates_and_limits_are_shown),
         cmocka_unit_test(test_a_record_of_another_shape_is_shown_as_far_as_it_goes),
         cmocka_unit_test(test_lines_of_a_record_are_cut_at_the_width_of_the_terminal),
         cmocka_unit_test(test_a_summary_is_one_line),
