@@ -19,7 +19,7 @@
 
 struct document {
     struct text server, name, credential, rollout;
-    uint64_t generation, attempt;
+    uint64_t term, generation, attempt, seen_term, seen_generation;
     uint32_t attempts;
 };
 
@@ -29,10 +29,13 @@ static const struct json_field fields[] = {
     { .name = "server",     .kind = JSON_TEXT, .flags = JSON_REQUIRED | JSON_PRINTABLE, AT(server), .max = IDENTITY_SERVER_SIZE - 1, .meaning = "URL of the server that gave the credential" },
     { .name = "name",       .kind = JSON_TEXT, .flags = JSON_REQUIRED | JSON_PRINTABLE, AT(name), .max = LIMIT_NAME, .meaning = "of the instance" },
     { .name = "credential", .kind = JSON_TEXT, .flags = JSON_NULLABLE | JSON_PRINTABLE, AT(credential), .max = LIMIT_TOKEN, .meaning = "for its heartbeats" },
+    { .name = "term",       .kind = JSON_INTEGER, AT(term), .max = INT64_MAX, .meaning = "of the order tried last" },
     { .name = "generation", .kind = JSON_INTEGER, AT(generation), .max = INT64_MAX, .meaning = "of the order tried last" },
     { .name = "rollout",    .kind = JSON_TEXT, .flags = JSON_NULLABLE | JSON_PRINTABLE, AT(rollout), .max = LIFE_ROLLOUT_SIZE, .meaning = "of that order" },
     { .name = "attempt",    .kind = JSON_INTEGER, AT(attempt), .max = INT64_MAX, .meaning = "of that rollout, as the server counts" },
     { .name = "attempts",   .kind = JSON_INTEGER, AT(attempts), .max = UINT32_MAX, .meaning = "at that order, as the agent counts" },
+    { .name = "seen_term",  .kind = JSON_INTEGER, AT(seen_term), .max = INT64_MAX, .meaning = "of the newest order that came" },
+    { .name = "seen_generation", .kind = JSON_INTEGER, AT(seen_generation), .max = INT64_MAX, .meaning = "of the newest order that came" },
 };
 /* clang-format on */
 static const struct json_table document_table = { .name = "identity",
@@ -92,10 +95,13 @@ static void copy(char *to, struct text t)
 static void fill(struct identity *identity, const struct document *d)
 {
     struct life_order_id *tried = &identity->record.tried;
-    *identity = (struct identity){ .record = { .attempts = d->attempts } };
+    *identity = (struct identity){ .record = { .attempts = d->attempts,
+                                               .seen_term = d->seen_term,
+                                               .seen_generation = d->seen_generation } };
     copy(identity->server, d->server);
     copy(identity->name, d->name);
     copy(identity->credential, d->credential);
+    tried->term = d->term > 0 || d->attempts == 0 ? d->term : 1; /* a file from before terms */
     tried->generation = d->generation;
     tried->attempt = d->attempt;
     tried->rollout_size = (uint16_t)d->rollout.size;
@@ -151,10 +157,13 @@ static void write_document(struct buffer *out, const struct identity *identity)
     json_put_text(&w, "server", text_from(identity->server));
     json_put_text(&w, "name", text_from(identity->name));
     json_put_text_or_null(&w, "credential", text_from(identity->credential));
+    json_put_u64(&w, "term", tried->term);
     json_put_u64(&w, "generation", tried->generation);
     json_put_text_or_null(&w, "rollout", (struct text){ tried->rollout, tried->rollout_size });
     json_put_u64(&w, "attempt", tried->attempt);
     json_put_u64(&w, "attempts", identity->record.attempts);
+    json_put_u64(&w, "seen_term", identity->record.seen_term);
+    json_put_u64(&w, "seen_generation", identity->record.seen_generation);
     json_end_object(&w);
     buffer_add_byte(out, '\n');
 }

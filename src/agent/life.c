@@ -164,8 +164,10 @@ static bool rollout_equal(const struct life_order_id *a, const struct life_order
 
 static bool record_equal(const struct life_record *a, const struct life_record *b)
 {
-    return a->attempts == b->attempts && a->tried.generation == b->tried.generation &&
-           a->tried.attempt == b->tried.attempt && rollout_equal(&a->tried, &b->tried);
+    return a->attempts == b->attempts && a->tried.term == b->tried.term &&
+           a->tried.generation == b->tried.generation && a->tried.attempt == b->tried.attempt &&
+           rollout_equal(&a->tried, &b->tried) && a->seen_term == b->seen_term &&
+           a->seen_generation == b->seen_generation;
 }
 
 /* The present order is the one that was tried. That its rollout has ended makes no new one of it,
@@ -175,7 +177,8 @@ static bool is_tried(const struct life *life)
     const struct life_order_id *tried = &life->record.tried, *id = &life->order.id;
     bool is_rollout = id->rollout_size == 0 || rollout_equal(id, tried);
     bool is_attempt = id->attempt == 0 || id->attempt == tried->attempt;
-    return life->has_order && id->generation == tried->generation && is_rollout && is_attempt;
+    bool is_place = id->term == tried->term && id->generation == tried->generation;
+    return life->has_order && is_place && is_rollout && is_attempt;
 }
 
 static bool may_try(const struct life *life)
@@ -237,7 +240,8 @@ static bool duty_holds(const void *subject, unsigned guard)
 void life_report(const struct life *life, struct life_report *ret)
 {
     *ret = (struct life_report){ .has_observed = life->has_observed,
-                                 .observed_generation = life->observed };
+                                 .observed_generation = life->observed,
+                                 .observed_term = life->observed_term };
     if (!life->has_looked || !life->has_order || life->is_at_work)
         return;
     ret->has_status = true;
@@ -335,6 +339,29 @@ static void send_report(struct step *step)
     step->effects |= LIFE_REPORT;
 }
 
+/* Below 0: older than the newest order that ever came. */
+static int compare_to_seen(const struct life *life, const struct life_order_id *id)
+{
+    const struct life_record *r = &life->record;
+    if (id->term != r->seen_term)
+        return id->term < r->seen_term ? -1 : 1;
+    return (id->generation > r->seen_generation) - (id->generation < r->seen_generation);
+}
+
+/* What is newer is told, so that the server learns that it is an old copy of itself (FS9). */
+static void ignore(struct step *step)
+{
+    struct life *life = step->life;
+    if (!life->is_ignoring)
+        step->effects |= LIFE_IGNORED;
+    life->is_ignoring = true;
+    if (life->has_observed)
+        return;
+    life->has_observed = true;
+    life->observed_term = life->record.seen_term;
+    life->observed = life->record.seen_generation;
+}
+
 static void heed(struct step *step)
 {
     struct life *life = step->life;
@@ -343,11 +370,13 @@ static void heed(struct step *step)
         life->failure_is_told = true;
     if (!order)
         return;
-    if (order->id.generation < life->highest_generation) {
-        step->effects |= LIFE_IGNORED;
+    if (compare_to_seen(life, &order->id) < 0) {
+        ignore(step);
         return;
     }
-    life->highest_generation = order->id.generation;
+    life->is_ignoring = false;
+    life->record.seen_term = order->id.term;
+    life->record.seen_generation = order->id.generation;
     life->order = *order;
     life->has_order = true;
     duty_step(step, DUTY_ORDER);
@@ -362,7 +391,7 @@ static void keep(struct step *step)
         return;
     life->was_unknown = false;
     life->has_order = false;
-    life->highest_generation = 0;
+    life->is_ignoring = false;
     life->has_observed = false;
     life->record = (struct life_record){ .attempts = 0 };
 }
@@ -592,6 +621,16 @@ static void note_end(struct step *step)
     }
 }
 
+/* Without an order, what was ignored is what there is to tell. */
+static void note_observed(struct life *life)
+{
+    if (!life->has_order)
+        return;
+    life->has_observed = true;
+    life->observed_term = life->order.id.term;
+    life->observed = life->order.id.generation;
+}
+
 static void judge(struct step *step, enum duty_event event)
 {
     struct life *life = step->life;
@@ -605,8 +644,7 @@ static void judge(struct step *step, enum duty_event event)
     } else if (life->duty_due != LIFE_NEVER && life->is_at_work) {
         life->duty_due = LIFE_NEVER; /* of a pause, which the other order has ended */
     }
-    life->has_observed = life->has_order;
-    life->observed = life->order.id.generation;
+    note_observed(life);
     duty_step(step, DUTY_JUDGE);
     life_report(life, &report);
     /* Who is at work has nothing to say before it is done. */
@@ -642,8 +680,8 @@ static void hear(struct step *step)
     bool is_late = answer->call != life->call || life->uplink == UPLINK_CLOSED;
     if (is_late) {
         /* Of a long poll that news overtook. Only a newer order in it still counts. */
-        bool is_newer = answer->order && life->has_order &&
-                        answer->order->id.generation > life->highest_generation;
+        bool is_newer =
+            answer->order && life->has_order && compare_to_seen(life, &answer->order->id) > 0;
         if (is_newer && !answer->is_registration && life->uplink != UPLINK_CLOSED)
             heed(step);
         return;
@@ -745,9 +783,9 @@ const char *life_invariant(const struct life *life)
     if (life->has_given_up && life->failure_size == 0)
         return "who has given up says why";
     if (life->record.attempts > life->options.attempts_max &&
-        !record_equal(&life->record, &life->options.record))
+        life->record.attempts != life->options.record.attempts)
         return "no order is tried more often than allowed";
-    if (life->has_order && life->order.id.generation != life->highest_generation)
+    if (life->has_order && compare_to_seen(life, &life->order.id) != 0)
         return "the order in force is the newest one seen";
     return NULL;
 }

@@ -127,9 +127,11 @@ struct text life_part_text(const struct life_part *part);
 void life_part_set(struct life_part *part, struct text t);
 bool life_version_equal(const struct life_version *a, const struct life_version *b);
 
-/* What tells one order from another: a new rollout to the same version is a new order. */
+/* What tells one order from another: a new rollout to the same version is a new order. `term` and
+ * `generation` put all orders in a row (R17): a restored server counts generations again, under a
+ * higher term. */
 struct life_order_id {
-    uint64_t generation;
+    uint64_t term, generation;
     uint64_t attempt; /* of the rollout at this instance; 0: not said */
     uint16_t rollout_size;
     char rollout[LIFE_ROLLOUT_SIZE];
@@ -144,7 +146,8 @@ struct life_order {
 /* What outlives the process, so that attempts are bounded even if each of them kills the agent. */
 struct life_record {
     struct life_order_id tried;
-    uint32_t attempts; /* at `tried` */
+    uint32_t attempts;                   /* at `tried` */
+    uint64_t seen_term, seen_generation; /* of the newest order that ever came; term 0: none */
 };
 
 struct life_options {
@@ -167,6 +170,7 @@ struct life_report {
     char message[LIMIT_MESSAGE];
     bool has_observed;            /* an order was judged */
     uint64_t observed_generation; /* of that order; a held heartbeat waits for another */
+    uint64_t observed_term;
 };
 
 /* The result of one look: version_command, then health_command. */
@@ -198,7 +202,7 @@ struct life {
     /* the order */
     bool has_order;
     struct life_order order;
-    uint64_t highest_generation;
+    bool is_ignoring; /* the server's orders are older than one already seen */
 
     /* the duty */
     int64_t duty_due;
@@ -218,7 +222,7 @@ struct life {
     uint16_t failure_size;
     char failure[LIMIT_MESSAGE];
     bool has_observed;
-    uint64_t observed; /* generation of the order that was judged last */
+    uint64_t observed_term, observed; /* term and generation of the order that was judged last */
 };
 
 /* ---- events ------------------------------------------------------------------------------------
@@ -261,7 +265,7 @@ enum life_effect {
     LIFE_UPDATE = 128, /* run update_command for life.tried_wish */
     LIFE_KILL = 256,   /* what runs */
     LIFE_EXIT = 512,
-    LIFE_IGNORED = 1024,  /* the order was older than one already seen; for the log */
+    LIFE_IGNORED = 1024,  /* orders are older than one already seen, from now on; for the log */
     LIFE_GAVE_UP = 2048,  /* life.failure says why; for the log */
     LIFE_FULFILLED = 4096 /* an update brought what was wished; for the log */
 };

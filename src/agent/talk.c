@@ -64,8 +64,10 @@ void talk_heartbeat(struct buffer *out, const struct life_report *report,
         json_put_u64(&w, "status", report->status);
         json_put_text(&w, "message", (struct text){ report->message, report->message_size });
     }
-    if (report->has_observed)
+    if (report->has_observed) {
         json_put_u64(&w, "observed_generation", report->observed_generation);
+        json_put_u64(&w, "observed_term", report->observed_term);
+    }
     if (labels_of)
         put_labels(&w, labels_of);
     json_put_time(&w, "sent_at", sent_at);
@@ -81,7 +83,7 @@ struct version_answer {
 
 struct heartbeat_answer {
     bool update_needed;
-    uint64_t generation, attempt;
+    uint64_t generation, attempt, term;
     int64_t next_ms;
     struct text rollout;
     struct version_answer wish, known;
@@ -112,6 +114,7 @@ static const struct json_field heartbeat_fields[] = {
     { .name = "deployment_id", .kind = JSON_TEXT, .flags = JSON_NULLABLE | JSON_PRINTABLE, AT(rollout), .max = LIFE_ROLLOUT_SIZE, .meaning = "of the rollout it belongs to" },
     { .name = "generation", .kind = JSON_INTEGER, .flags = JSON_REQUIRED, AT(generation), .max = INT64_MAX, .meaning = "of the wish" },
     { .name = "attempt", .kind = JSON_INTEGER, .flags = JSON_NULLABLE, AT(attempt), .max = INT64_MAX, .meaning = "of the rollout at this instance" },
+    { .name = "term", .kind = JSON_INTEGER, .flags = JSON_NULLABLE, AT(term), .min = 1, .max = INT64_MAX, .meaning = "of the server" },
     { .name = "next_heartbeat_ms", .kind = JSON_INTEGER, .flags = JSON_NULLABLE, AT(next_ms), .max = INT64_MAX, .meaning = "when to report again" },
 };
 static const struct json_table heartbeat_table = { .name = "heartbeat_answer", TABLE(struct heartbeat_answer, heartbeat_fields) };
@@ -142,7 +145,8 @@ bool talk_read_heartbeat(struct text body, struct arena *arena, struct life_orde
     if (!json_read(&heartbeat_table, body, arena, &answer, NULL, err))
         return false;
     *ret = (struct life_order){
-        .id = { .generation = answer.generation,
+        .id = { .term = answer.term > 0 ? answer.term : 1, /* a server that knows of none */
+                .generation = answer.generation,
                 .attempt = answer.attempt,
                 .rollout_size = (uint16_t)answer.rollout.size },
         .is_needed = answer.update_needed,

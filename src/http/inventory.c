@@ -91,8 +91,13 @@ void inventory_heartbeat(struct api_call *call)
     }
     uint32_t observed =
         body.has_observed_generation ? body.observed_generation : fleet_at(fleet, slot)->generation;
-    body.command.is_outdated = body.has_observed_generation &&
-                               body.observed_generation < fleet_at(fleet, slot)->generation;
+    bool is_of_before = body.observed_term != 0 && body.observed_term < engine_term(engine);
+    body.command.is_outdated =
+        body.has_observed_generation &&
+        (is_of_before || body.observed_generation < fleet_at(fleet, slot)->generation);
+    if (body.has_observed_generation)
+        engine_heed_observed(engine, slot, body.observed_term ? body.observed_term : 1,
+                             body.observed_generation);
     engine_begin(engine, TEXT("agent"));
     bool done = fleet_heartbeat(fleet, slot, &body.command, &result, &call->err);
     engine_end(engine);
@@ -102,7 +107,7 @@ void inventory_heartbeat(struct api_call *call)
     }
     engine_count_heartbeat(engine, result.is_changed);
     struct instance *inst = fleet_at(fleet, slot);
-    bool has_news = inst->generation != observed || warnings.count > 0;
+    bool has_news = inst->generation != observed || is_of_before || warnings.count > 0;
     if (wait_ms > 0 && !has_news && polls_hold(call, slot, wait_ms))
         return;
     wire_write_heartbeat_reply(
@@ -111,7 +116,8 @@ void inventory_heartbeat(struct api_call *call)
                               .next_heartbeat_ms = fleet_give_interval(fleet, inst),
                               .server_time = fleet->now,
                               .warnings = &warnings,
-                              .labels_were_ignored = result.labels_were_ignored });
+                              .labels_were_ignored = result.labels_were_ignored,
+                              .term = engine_term(engine) });
     api_reply(call, 200, engine_round_of(engine, inst));
 }
 

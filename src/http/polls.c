@@ -109,7 +109,8 @@ static void answer(struct poll *poll)
             &call.w, fleet,
             &(struct wire_reply){ .slot = poll->slot,
                                   .next_heartbeat_ms = fleet_give_interval(fleet, inst),
-                                  .server_time = fleet->now });
+                                  .server_time = fleet->now,
+                                  .term = engine_term(api->engine) });
         api_reply(&call, 200, engine_round_of(api->engine, inst));
     } else {
         err_set(&call.err, ERR_NOT_FOUND, "this instance was removed");

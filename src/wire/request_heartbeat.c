@@ -17,6 +17,7 @@ struct report_part {
     struct json_pair *labels;
     uint32_t label_count;
     uint32_t observed_generation;
+    uint64_t observed_term;
     struct text message, desired_state;
     int64_t sent_at, last_ping;
     struct state_part current_state;
@@ -35,6 +36,7 @@ enum report_row {
     REPORT_LABELS,
     REPORT_MESSAGE,
     REPORT_OBSERVED,
+    REPORT_TERM,
     REPORT_SENT_AT,
     REPORT_LAST_PING,
     REPORT_CURRENT_STATE,
@@ -76,6 +78,8 @@ static const struct json_field report_fields[REPORT_ROWS] = {
     [REPORT_MESSAGE]       = { .name = "message", .kind = JSON_TEXT, AT(message), .flags = JSON_NULLABLE, .max = LIMIT_MESSAGE, .meaning = "for people" },
     [REPORT_OBSERVED]      = { .name = "observed_generation", .kind = JSON_INTEGER, AT(observed_generation), .flags = JSON_NULLABLE, .max = UINT32_MAX,
                                .meaning = "the newest generation the agent knows; a long poll waits for another" },
+    [REPORT_TERM]          = { .name = "observed_term", .kind = JSON_INTEGER, AT(observed_term), .flags = JSON_NULLABLE, .min = 1, .max = WIRE_TERM_MAX,
+                               .meaning = "the term that came with that generation; left out, 1" },
     [REPORT_SENT_AT]       = { .name = "sent_at", .kind = JSON_TIME, AT(sent_at), .flags = JSON_NULLABLE, .meaning = "by the agent's clock, to measure its skew" },
     [REPORT_LAST_PING]     = { .name = "last_ping", .kind = JSON_TIME, AT(last_ping), .flags = JSON_NULLABLE, .meaning = "the same as sent_at" },
     [REPORT_CURRENT_STATE] = { .name = "current_state", .kind = JSON_OBJECT, AT(current_state), .flags = JSON_NULLABLE, .sub = &state_table,
@@ -205,6 +209,11 @@ static bool merge_numbers(struct merge *m, const char *path, const struct report
             return conflict(m, path, REPORT_OBSERVED);
         m->h.has_observed_generation = true;
         m->h.observed_generation = part->observed_generation;
+    }
+    if (json_has(&part->given, REPORT_TERM)) {
+        if (m->h.observed_term != 0 && m->h.observed_term != part->observed_term)
+            return conflict(m, path, REPORT_TERM);
+        m->h.observed_term = part->observed_term;
     }
     return true;
 }

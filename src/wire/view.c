@@ -269,5 +269,6 @@ void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet
     put_warnings(w, reply);
     json_put_text(w, "message",
                   needs_update ? TEXT("run the desired state") : TEXT("nothing to do"));
+    json_put_u64(w, "term", reply->term);
     json_end_object(w);
 }

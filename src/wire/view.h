@@ -49,6 +49,7 @@ struct wire_reply {
     int64_t server_time; /* ms */
     const struct json_warnings *warnings;
     bool labels_were_ignored; /* adds a warning: setting agent_labels */
+    uint64_t term;            /* of the server's store, R17 of doc/reliability.md */
 };
 void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet,
                                 const struct wire_reply *reply);

@@ -131,6 +131,7 @@ static const struct shape_field heartbeat_reply_fields[] = {
     TIME("server_time", "the server's clock"),
     { .name = "warnings", .kind = SHAPE_TEXTS, .meaning = "what was ignored in the report" },
     NOTE("message", "for people"),
+    { .name = "term", .kind = SHAPE_COUNT, .min = 1, .meaning = "which life of the server's database this is; an order of a lower term, or of the same and a lower generation, is older", .example = "1" },
 };
 const struct shape wire_heartbeat_reply_shape = {
     .name = "heartbeat_reply", .meaning = "what the instance is to do", SHAPE_FIELDS(heartbeat_reply_fields)

@@ -56,9 +56,12 @@ static void test_what_is_saved_comes_back(void **state)
                             .credential = "s3cret" },
                     in;
     bool found = false;
-    out.record =
-        (struct life_record){ .tried = { .generation = 7, .attempt = 2, .rollout_size = 3 },
-                              .attempts = 4 };
+    out.record = (struct life_record){
+        .tried = { .term = 3, .generation = 7, .attempt = 2, .rollout_size = 3 },
+        .attempts = 4,
+        .seen_term = 3,
+        .seen_generation = 8
+    };
     memcpy(out.record.tried.rollout, "r-9", 3);
 
     assert_true(identity_save(kit->path, &out, &kit->err));

@@ -69,11 +69,19 @@ static uint32_t wake(struct kit *kit)
 
 static struct life_order order_of(const char *code, uint64_t generation, bool is_needed)
 {
-    struct life_order order = { .id = { .generation = generation, .rollout_size = 3 },
+    struct life_order order = { .id = { .term = 1, .generation = generation, .rollout_size = 3 },
                                 .is_needed = is_needed };
     memcpy(order.id.rollout, "r-1", 3);
     life_part_set(&order.wish.code, text_from(code));
     return order;
+}
+
+static uint32_t hear_of_term(struct kit *kit, const char *code, uint64_t term, uint64_t generation)
+{
+    struct life_order order = order_of(code, generation, true);
+    order.id.term = term;
+    return answer(kit,
+                  (struct life_answer){ .outcome = LIFE_TAKEN, .next_ms = 5000, .order = &order });
 }
 
 static uint32_t hear(struct kit *kit, const char *code, uint64_t generation, bool is_needed)
@@ -162,8 +170,8 @@ static enum uplink_event answer_at_random(struct kit *kit, uint64_t *dice)
     enum life_outcome outcome = roll(dice, 3) ? LIFE_TAKEN : (enum life_outcome)roll(dice, 5);
     if (outcome == LIFE_NO_WAIT && !kit->life.call_is_held)
         outcome = LIFE_MISSED;
-    struct life_order order = order_of(wishes[roll(dice, 4)],
-                                       kit->life.highest_generation + roll(dice, 2), roll(dice, 4));
+    struct life_order order = order_of(
+        wishes[roll(dice, 4)], kit->life.record.seen_generation + roll(dice, 2), roll(dice, 4));
     answer(kit, (struct life_answer){ .outcome = outcome,
                                       .is_registration = is_registration,
                                       .is_new = roll(dice, 2),
@@ -583,6 +591,93 @@ static void test_an_older_order_is_ignored(void **state)
     assert_int_equal(kit.life.order.id.generation, 5);
 }
 
+static void test_an_order_of_a_higher_term_is_newer_whatever_its_generation(void **state)
+{
+    (void)state;
+    struct kit kit = settled();
+    beat(&kit, "1.0", 5, false);
+    wake(&kit);
+
+    uint32_t effects = hear_of_term(&kit, "0.9", 2, 1);
+
+    assert_int_equal(effects & (LIFE_IGNORED | LIFE_UPDATE), LIFE_UPDATE);
+    assert_int_equal(kit.life.order.id.term, 2);
+}
+
+static void test_an_order_of_a_lower_term_is_older_whatever_its_generation(void **state)
+{
+    (void)state;
+    struct kit kit = settled();
+    wake(&kit);
+    hear_of_term(&kit, "1.0", 3, 1);
+    wake(&kit);
+
+    uint32_t effects = hear_of_term(&kit, "0.9", 2, 50);
+
+    assert_int_equal(effects & (LIFE_IGNORED | LIFE_UPDATE), LIFE_IGNORED);
+    assert_int_equal(kit.life.order.id.term, 3);
+}
+
+static void test_the_same_order_under_a_new_term_may_be_tried_again(void **state)
+{
+    (void)state;
+    struct kit kit = settled();
+    beat(&kit, "2.0", 1, true);
+    while (!kit.life.has_given_up) {
+        exited(&kit, 1, "");
+        exited(&kit, 0, "1.0\nc1\n");
+        if (!kit.life.has_given_up)
+            wake(&kit);
+    }
+    assert_int_equal(kit.life.uplink, UPLINK_REPORTING);
+
+    uint32_t effects = hear_of_term(&kit, "2.0", 2, 1);
+
+    assert_int_equal(effects & LIFE_UPDATE, LIFE_UPDATE);
+    assert_int_equal(kit.life.record.attempts, 1);
+}
+
+static void test_the_newest_order_is_remembered_by_the_next_process(void **state)
+{
+    struct life_options options = plain;
+    (void)state;
+    struct kit before = settled();
+    uint32_t heard = beat(&before, "1.0", 9, false);
+    options.record = before.life.record;
+    options.has_credential = true;
+    struct kit kit = start_with(options);
+    exited(&kit, 0, "1.0\nc1\n");
+
+    uint32_t effects = hear(&kit, "0.9", 8, true);
+    uint32_t again = beat(&kit, "0.9", 8, true);
+
+    assert_int_equal(heard & LIFE_SAVE, LIFE_SAVE);
+    assert_int_equal(effects & (LIFE_IGNORED | LIFE_UPDATE), LIFE_IGNORED);
+    assert_int_equal(again & LIFE_IGNORED, 0); /* it was said */
+}
+
+static void test_what_was_ignored_is_told_to_the_server(void **state)
+{
+    struct life_options options = plain;
+    (void)state;
+    options.record = (struct life_record){ .seen_term = 2, .seen_generation = 7 };
+    options.has_credential = true;
+    struct kit kit = start_with(options);
+    exited(&kit, 0, "1.0\nc1\n");
+    assert_false(report_of(&kit).has_observed);
+
+    hear_of_term(&kit, "0.9", 2, 6);
+
+    struct life_report report = report_of(&kit);
+    assert_true(report.has_observed);
+    assert_int_equal(report.observed_term, 2);
+    assert_int_equal(report.observed_generation, 7);
+    wake(&kit);
+    hear_of_term(&kit, "1.1", 2, 8);
+    assert_int_equal(kit.life.duty, DUTY_UPDATING);
+    assert_int_equal(report_of(&kit).observed_generation, 8);
+}
+
 static void test_attempts_are_bounded_even_if_each_kills_the_agent(void **state)
 {
     struct life_options options = plain;
@@ -690,6 +785,11 @@ int main(void)
         cmocka_unit_test(test_an_update_that_lies_is_found_out),
         cmocka_unit_test(test_a_newer_wish_waits_for_the_command_and_starts_afresh),
         cmocka_unit_test(test_an_older_order_is_ignored),
+        cmocka_unit_test(test_an_order_of_a_higher_term_is_newer_whatever_its_generation),
+        cmocka_unit_test(test_an_order_of_a_lower_term_is_older_whatever_its_generation),
+        cmocka_unit_test(test_the_same_order_under_a_new_term_may_be_tried_again),
+        cmocka_unit_test(test_the_newest_order_is_remembered_by_the_next_process),
+        cmocka_unit_test(test_what_was_ignored_is_told_to_the_server),
         cmocka_unit_test(test_attempts_are_bounded_even_if_each_kills_the_agent),
         cmocka_unit_test(test_a_hiccup_of_the_version_command_starts_no_update),
         cmocka_unit_test(test_where_nothing_runs_yet_the_wish_is_installed),

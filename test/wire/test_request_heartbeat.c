@@ -53,6 +53,7 @@ static void test_the_published_heartbeat_is_taken(void **state)
     assert_false(h.command.has_sent_at);
     assert_int_equal(h.command.label_count, 0);
     assert_false(h.has_observed_generation);
+    assert_int_equal(h.observed_term, 0);
     assert_false(h.gave_desired_state);
 }
 
@@ -64,7 +65,8 @@ static void test_an_empty_heartbeat_says_nothing(void **state)
         "{'updates':null}",
         "{'current_state':{}}",
         "{'code_version':null,'configuration_version':null,'status':null,'labels':null,"
-        "'message':null,'observed_generation':null,'sent_at':null,'last_ping':null,"
+        "'message':null,'observed_generation':null,'observed_term':null,'sent_at':null,'last_ping':"
+        "null,"
         "'current_state':null,'desired_state':null,'updates':{'current_state':null}}",
     };
 
@@ -98,11 +100,13 @@ static void test_the_nested_forms_mean_the_same(void **state)
 static void test_the_other_fields_go_with_both_forms(void **state)
 {
     const char *const list[] = {
-        "{'message':'hot','observed_generation':7,'sent_at':'2031-01-01T00:00:01Z',"
+        "{'message':'hot','observed_generation':7,'observed_term':2,'sent_at':'2031-01-01T00:00:"
+        "01Z',"
         "'labels':{'zone':'a','old':null}}",
-        "{'updates':{'message':'hot','observed_generation':7,'last_ping':'2031-01-01T00:00:01Z',"
+        "{'updates':{'message':'hot','observed_generation':7,'observed_term':2,'last_ping':'2031-"
+        "01-01T00:00:01Z',"
         "'labels':{'zone':'a','old':null}}}",
-        "{'updates':{'status':1},'message':'hot','observed_generation':7,"
+        "{'updates':{'status':1,'observed_term':2},'message':'hot','observed_generation':7,"
         "'sent_at':'2031-01-01T01:00:01+01:00','labels':{'zone':'a','old':null}}",
     };
 
@@ -112,6 +116,7 @@ static void test_the_other_fields_go_with_both_forms(void **state)
         assert_text(h.command.message, "hot");
         assert_true(h.has_observed_generation);
         assert_int_equal(h.observed_generation, 7);
+        assert_int_equal(h.observed_term, 2);
         assert_true(h.command.has_sent_at);
         assert_int_equal(h.command.sent_at, 1924992001000);
         assert_int_equal(h.command.label_count, 2);
@@ -227,6 +232,8 @@ static void test_different_values_for_one_field_are_refused(void **state)
           "given twice" },
         { "{'observed_generation':1,'updates':{'observed_generation':2}}", ERR_INVALID,
           "/updates/observed_generation", "given twice" },
+        { "{'observed_term':1,'updates':{'observed_term':2}}", ERR_INVALID,
+          "/updates/observed_term", "given twice" },
         { "{'sent_at':'2031-01-01T00:00:00Z','last_ping':'2031-01-01T00:00:01Z'}", ERR_INVALID,
           "/last_ping", "given twice" },
         { "{'sent_at':'2031-01-01T00:00:00Z','updates':{'sent_at':'2031-01-01T00:00:01Z'}}",
@@ -270,6 +277,8 @@ static void test_wrong_heartbeats_are_refused(void **state)
         { "{'sent_at':'yesterday'}", ERR_INVALID, "/sent_at", "RFC 3339" },
         { "{'last_ping':1924992001}", ERR_INVALID, "/last_ping", "RFC 3339" },
         { "{'observed_generation':-1}", ERR_INVALID, "/observed_generation", "" },
+        { "{'observed_term':0}", ERR_INVALID, "/observed_term", "" },
+        { "{'observed_term':9007199254740993}", ERR_INVALID, "/observed_term", "" },
         { "{'observed_generation':4294967296}", ERR_INVALID, "/observed_generation", "" },
         { "{'labels':[]}", ERR_INVALID, "/labels", "" },
         { "{'labels':{'a':true}}", ERR_INVALID, "/labels/a", "not a text" },

@@ -185,7 +185,8 @@ static void test_the_reply_tells_what_to_run(void **state)
     kit_deploy(kit, "{'code_version':'2'}");
     struct wire_reply reply = { .slot = kit_slot(kit, "a"),
                                 .next_heartbeat_ms = 1900,
-                                .server_time = KIT_START + 5 };
+                                .server_time = KIT_START + 5,
+                                .term = 3 };
 
     wire_write_heartbeat_reply(kit_writer(kit), &kit->fleet, &reply);
 
@@ -195,7 +196,7 @@ static void test_the_reply_tells_what_to_run(void **state)
                "'desired_state':{'code_version':'2','configuration_version':null},"
                "'update_needed':true,'deployment_id':'r-1','attempt':1,'generation':1,"
                "'next_heartbeat_ms':1900,'server_time':'2030-12-31T10:00:00.005Z',"
-               "'warnings':[],'message':'run the desired state'}");
+               "'warnings':[],'message':'run the desired state','term':3}");
 }
 
 static void test_the_reply_names_what_was_ignored(void **state)
