@@ -268,15 +268,20 @@ static bool read_verb(struct plan *plan, const struct verb_document *document,
                        place);
     if (document->id.data && !is_rollout_id(document->id))
         return err_set(err, ERR_INVALID, "%s/verb/id: an id such as r-1", place);
+    if (document->is_full && !text_equal(document->verb, text_from(verb_word(VERB_PROMOTE))))
+        return err_set(err, ERR_INVALID, "%s/verb/full: belongs to promote", place);
     step->action = PLAN_VERB;
     step->verb = document->verb;
     step->rollout = document->id;
-    if (!document->reason.data)
+    if (!document->reason.data && !document->is_full)
         return true;
     buffer_init(&json, &memory_heap, LIMIT_BODY);
     json_writer_init(&w, &json);
     json_begin_object(&w);
-    json_put_text(&w, "reason", document->reason);
+    if (document->reason.data)
+        json_put_text(&w, "reason", document->reason);
+    if (document->is_full)
+        json_put_bool(&w, "full", true);
     json_end_object(&w);
     bool ok = !json.failed && arena_copy(&plan->arena, buffer_text(&json), &step->body);
     buffer_release(&json);

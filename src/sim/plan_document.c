@@ -107,6 +107,7 @@ static const struct json_field verb_fields[] = {
     { .name = "verb", .kind = JSON_TEXT, .flags = JSON_REQUIRED | JSON_PRINTABLE, AT(verb), .min = 1, .max = 16, .meaning = "pause, resume, promote, abort or retry" },
     { .name = "id", .kind = JSON_TEXT, .flags = JSON_PRINTABLE, AT(id), .min = 3, .max = 16, .meaning = "of the rollout; default the one that is live then" },
     { .name = "reason", .kind = JSON_TEXT, AT(reason), .min = 1, .max = LIMIT_REASON, .meaning = "for the journal" },
+    { .name = "full", .kind = JSON_BOOL, AT(is_full), .meaning = "of promote: all later soaks and gates too" },
 };
 static const struct json_table verb_table = {
     .name = "sim_verb", .fields = verb_fields, .count = ROWS(verb_fields),

@@ -43,6 +43,7 @@ struct behave_document {
 
 struct verb_document {
     struct text verb, id, reason;
+    bool is_full; /* of promote */
 };
 
 struct step_document {

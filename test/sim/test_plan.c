@@ -28,7 +28,8 @@ static const char full[] =
     "  - {at: 30s, deploy: {code_version: 2.0.0, labels: {env: prod},\n"
     "     configuration: {batch_size: 50, failure_threshold: 2%}}}\n"
     "  - {at: 6m, verb: {verb: pause, id: r-1, reason: lunch}}\n"
-    "  - {at: 7m, rollback: {}}\n";
+    "  - {at: 7m, rollback: {}}\n"
+    "  - {at: 8m, verb: {verb: promote, full: true}}\n";
 
 static int setup(void **state)
 {
@@ -138,7 +139,7 @@ static void test_the_script_is_put_in_order_and_bodies_stay_raw(void **state)
 {
     const struct plan *plan = *state;
 
-    assert_int_equal(plan->step_count, 4);
+    assert_int_equal(plan->step_count, 5);
     assert_int_equal(plan->steps[0].action, PLAN_DEPLOY);
     assert_text(plan->steps[0].body,
                 "{\"code_version\":\"2.0.0\",\"labels\":{\"env\":\"prod\"},\"configuration\":"
@@ -151,6 +152,8 @@ static void test_the_script_is_put_in_order_and_bodies_stay_raw(void **state)
     assert_text(plan->steps[2].body, "{\"reason\":\"lunch\"}");
     assert_int_equal(plan->steps[3].action, PLAN_ROLLBACK);
     assert_text(plan->steps[3].body, "{}");
+    assert_text(plan->steps[4].verb, "promote");
+    assert_text(plan->steps[4].body, "{\"full\":true}");
 }
 
 static void test_labels_by_chance_do_not_depend_on_the_rest_of_the_file(void **state)
@@ -252,6 +255,7 @@ static const struct refusal refusals[] = {
       "/script/0: a step is `at` and one of" },
     { FLEET "script: [{at: 1s, deploy: 5}]\n", "/script/0: a deploy or rollback is an object" },
     { FLEET "script: [{at: 1s, verb: {verb: explode}}]\n", "/script/0/verb/verb: " },
+    { FLEET "script: [{at: 1s, verb: {verb: pause, full: true}}]\n", "/script/0/verb/full: " },
     { FLEET "script: [{at: 1s, verb: {verb: rollback}}]\n", "/script/0/verb/verb: " },
     { FLEET "script: [{at: 1s, verb: {verb: pause, id: seven}}]\n", "/script/0/verb/id: " },
     { FLEET "script: [{at: 1s, behave: {selector: 'a==,', behaviour: normal}}]\n",
