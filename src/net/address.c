@@ -68,6 +68,14 @@ uint16_t address_port(const union address *address)
     return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }
 
+bool address_is_loopback(const union address *address)
+{
+    if (address->any.sa_family == AF_INET)
+        return ntohl(address->v4.sin_addr.s_addr) >> 24 == 127;
+    const struct in6_addr *host = &address->v6.sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(host) || (IN6_IS_ADDR_V4MAPPED(host) && host->s6_addr[12] == 127);
+}
+
 const char *address_format_host(const union address *address, char space[static ADDRESS_TEXT_SIZE])
 {
     const void *bytes = &address->v4.sin_addr;

@@ -24,6 +24,7 @@ socklen_t address_size(const union address *address);
 uint16_t address_port(const union address *address);
 /* Both write into `space` and return it. */
 const char *address_format(const union address *address, char space[static ADDRESS_TEXT_SIZE]);
+bool address_is_loopback(const union address *address);
 /* The host alone, without brackets; an IPv4 address that came as ::ffff:a.b.c.d is a.b.c.d. */
 const char *address_format_host(const union address *address, char space[static ADDRESS_TEXT_SIZE]);
 

@@ -436,6 +436,21 @@ const char *http_client_host(const struct http_exchange *x, char space[static HT
     return x->connection ? address_format_host(&x->connection->address, space) : space;
 }
 
+void http_client_source(const struct http_exchange *x, struct http_source *ret)
+{
+    struct http_source source = { .is_v6 = false };
+    const union address *address = x->connection ? &x->connection->address : NULL;
+    if (address && address->any.sa_family == AF_INET6) {
+        const struct in6_addr *host = &address->v6.sin6_addr;
+        source.is_v6 = !IN6_IS_ADDR_V4MAPPED(host);
+        memcpy(source.network, &host->s6_addr[source.is_v6 ? 0 : 12], source.is_v6 ? 8 : 4);
+    } else if (address) {
+        memcpy(source.network, &address->v4.sin_addr, 4);
+    }
+    source.is_loopback = address && address_is_loopback(address);
+    *ret = source;
+}
+
 static bool add_fields(struct MHD_Response *response, const struct http_answer *answer, bool closes)
 {
     if (answer->content_type && MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,

@@ -105,6 +105,14 @@ struct text http_field(const struct http_exchange *x, const char *name);
 #define HTTP_HOST_SIZE 56
 const char *http_client_host(const struct http_exchange *x, char space[static HTTP_HOST_SIZE]);
 
+/* Who the client is when clients are counted: its IPv4 address, or the /64 network of its IPv6 one,
+ * because a single host has all of that. Zeros once it is gone. */
+struct http_source {
+    unsigned char network[8]; /* IPv4 in the first half */
+    bool is_v6, is_loopback;
+};
+void http_client_source(const struct http_exchange *x, struct http_source *ret);
+
 /* Has `gone` called once when the client goes away (or the server cuts it) before the answer is
  * given, or while a stream is open. The exchange stays with the owner, who still answers, abandons
  * or ends it (also inside the call), now without effect but giving it back. NULL: not told. A
