@@ -158,6 +158,7 @@ static void log_start(const struct server *server, const struct settings *settin
         { "rollouts", text_from(rollouts) },
         { "live_rollouts", text_from(live) },
         { "connections_max", text_from(connections) },
+        { "registration", settings->value.token_count ? TEXT("tokens") : TEXT("open") },
         { "version", TEXT(DIDES_VERSION) },
         { is_file ? "data" : NULL, settings->value.data },
         { NULL, TEXT_NONE },
@@ -262,7 +263,7 @@ static const struct option_row server_rows[] = {
     SERVER_ROW("config", OPTION_TEXT, config, "FILE", "read settings from this YAML or JSON file"),
     SERVER_ROW("set", OPTION_LIST, sets, "KEY=VALUE", "one setting; may be given several times"),
     SERVER_ROW("insecure", OPTION_FLAG, is_insecure, NULL,
-               "listen beyond loopback although everybody is let in"),
+               "listen beyond loopback, where everybody who reaches it is an operator"),
     SERVER_ROW("print-config", OPTION_FLAG, prints_config, NULL,
                "print the settings in force and where each came from, and end"),
 };
@@ -277,8 +278,14 @@ static const char *const server_details[] = {
     "Every setting has a default and can come from the file of --config, from the environment "
     "variable DIDES_ followed by its name in upper case, from --set, and four of them from a flag "
     "of their own; later ones win. dides config --markdown prints all of them.",
-    "Without registration tokens the server lets everybody in, and therefore listens on loopback "
-    "only, unless --insecure is given.",
+    "Without registration tokens the server is open: every text registers an instance, and "
+    "heartbeats need no credential. With the setting registration_tokens, a list of entries with "
+    "name, one of sha256, token_file and token, and optionally instances (a pattern such as web-*) "
+    "and expires, an agent gets a credential of its own for one of these tokens, and reports with "
+    "it. dides token makes a token and its entry.",
+    "Tokens guard what agents do. Operators are not told apart yet, and nothing is encrypted: "
+    "the server listens on loopback only, with tokens or without, unless --insecure is given. Put "
+    "a proxy with TLS and access control in front of it.",
     "SIGTERM and SIGINT end it within a second: answers under way go out, everything is made "
     "durable, and the exit code is 0. A second signal ends it at once with 1. When the store "
     "cannot say whether a change is durable, the server ends with 1 without answering anybody; "

@@ -3,6 +3,7 @@
 #include "cmd/serving.h"
 
 #include "base/memory.h"
+#include "cmd/tokens.h"
 #include "http/api.h"
 #include "store/memory/memory.h"
 #include "store/sqlite/sqlite.h"
@@ -23,6 +24,7 @@ struct serving {
     struct http_server *http; /* NULL once it is being closed */
     struct loop_waker *waker;
     struct loop_timer *timer;
+    struct token_rule *tokens;
     unsigned connections_max;
     char address[64];
 };
@@ -142,12 +144,55 @@ static unsigned connections(const struct serving *s)
     return possible;
 }
 
+/* An expired token is no mistake, but who forgot it should hear of it before agents do. */
+static void warn_of_expired(const struct serving *s)
+{
+    struct clock_port clock = loop_clock_port(s->options.loop);
+    int64_t now = clock.now_ms(clock.self);
+    for (uint32_t i = 0; i < s->options.settings->value.token_count; i++) {
+        struct log_field fields[] = { { "rule", s->tokens[i].name }, { NULL, TEXT_NONE } };
+        if (token_is_expired(&s->tokens[i], now))
+            s->options.log.write(s->options.log.self, LOG_WARNING_,
+                                 "a registration token has expired", fields);
+    }
+}
+
+static bool load_tokens(struct serving *s, struct err *err)
+{
+    const struct setting_values *v = &s->options.settings->value;
+    if (v->token_count == 0)
+        return true;
+    s->tokens = memory_take_zeroed(&memory_heap, v->token_count * sizeof s->tokens[0]);
+    if (!s->tokens)
+        return err_set(err, ERR_MEMORY, "no memory for registration tokens");
+    if (!tokens_load(v->tokens, v->token_count, s->tokens, err))
+        return false;
+    warn_of_expired(s);
+    return true;
+}
+
+static bool open_api(struct serving *s, struct err *err)
+{
+    const struct setting_values *v = &s->options.settings->value;
+    struct api_options options = {
+        .engine = s->engine,
+        .loop = s->options.loop,
+        .log = s->options.log,
+        .auth = { .tokens = s->tokens,
+                  .token_count = v->token_count,
+                  .limits = { .requests_per_second = v->rate_limit_client,
+                              .heartbeats_per_second = v->rate_limit_instance,
+                              .failures_per_minute = v->rate_limit_failures } },
+    };
+    return api_open(&options, &s->api, err);
+}
+
 static bool open_http(struct serving *s, struct err *err)
 {
     struct loop *loop = s->options.loop;
     s->connections_max = connections(s);
     struct http_server_options options = { .connections_max = s->connections_max };
-    if (!api_open(&(struct api_options){ .engine = s->engine, .loop = loop }, &s->api, err))
+    if (!open_api(s, err))
         return false;
     struct http_handler handler = api_handler(s->api);
     if (!http_server_open(loop, s->options.settings->value.listen, &options, &handler, &s->http,
@@ -162,7 +207,7 @@ static bool open_parts(struct serving *s, struct err *err)
 {
     struct loop *loop = s->options.loop;
     s->waker = loop_waker_new(loop, on_bell, s, err);
-    if (!s->waker || !open_engine(s, err))
+    if (!s->waker || !load_tokens(s, err) || !open_engine(s, err))
         return false;
     s->timer = loop_every(loop, TICK_MS, on_tick, s, err);
     if (!s->timer || !open_http(s, err))
@@ -222,6 +267,8 @@ void serving_free(struct serving *s)
     engine_free(s->engine);
     api_close(s->api);
     loop_waker_free(s->waker); /* after the engine, whose thread rings it */
+    memory_give(&memory_heap, s->tokens,
+                s->options.settings->value.token_count * sizeof s->tokens[0]);
     memory_give(&memory_heap, s, sizeof *s);
 }
 

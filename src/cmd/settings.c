@@ -5,7 +5,9 @@
 
 #include "base/cleanup.h"
 #include "cmd/settings_parts.h"
+#include "cmd/tokens.h"
 #include "net/address.h"
+#include "wire/json_pull.h"
 #include "wire/json_read.h"
 #include "wire/json_write.h"
 #include "wire/yaml_read.h"
@@ -13,6 +15,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Of all texts together: documents are read whole, and what they become is not larger. */
@@ -37,12 +40,41 @@ static const struct sm_words when_words = {
     (const struct sm_word[]){ { "auto", "by themselves" }, { "manual", "only when called" } }, 2
 };
 
+/* clang-format off */
+#define AT(member) JSON_AT(struct setting_token, member)
+static const struct json_field token_fields[] = {
+    { .name = "name",       .kind = JSON_TEXT, .flags = JSON_REQUIRED | JSON_PRINTABLE, AT(name), .min = 1, .max = TOKEN_NAME_MAX, .meaning = "shown in log and journal" },
+    { .name = "token",      .kind = JSON_TEXT, .flags = JSON_PRINTABLE, AT(token), .min = TOKEN_SIZE_MIN, .max = LIMIT_TOKEN, .meaning = "the token itself" },
+    { .name = "token_file", .kind = JSON_TEXT, .flags = JSON_PRINTABLE, AT(token_file), .min = 1, .max = 4000, .meaning = "file whose first line is the token" },
+    { .name = "sha256",     .kind = JSON_TEXT, .flags = JSON_PRINTABLE, AT(sha256), .min = SECRET_HEX_SIZE, .max = SECRET_HEX_SIZE, .meaning = "of the token, as 64 hexadecimal digits" },
+    { .name = "instances",  .kind = JSON_TEXT, .flags = JSON_PRINTABLE, AT(instances), .min = 1, .max = TOKEN_PATTERN_MAX, .meaning = "pattern of the names it may register, such as web-*" },
+    { .name = "expires",    .kind = JSON_TIME, AT(expires), .meaning = "when it ends" },
+};
+#undef AT
+/* clang-format on */
+const struct json_table setting_token_table = { .name = "registration_token",
+                                                .fields = token_fields,
+                                                .count =
+                                                    sizeof token_fields / sizeof token_fields[0],
+                                                .unknown = JSON_UNKNOWN_IS_ERROR,
+                                                .size = sizeof(struct setting_token),
+                                                .given_offset = JSON_NOT_KEPT };
+
 #define JSON_OF_ADDRESS  JSON_TEXT
 #define JSON_OF_TEXT     JSON_TEXT
 #define JSON_OF_WORD     JSON_WORD
 #define JSON_OF_DURATION JSON_DURATION
 #define JSON_OF_COUNT    JSON_INTEGER
 #define JSON_OF_BOOL     JSON_BOOL
+#define JSON_OF_TOKENS   JSON_OBJECTS
+
+#define MORE_OF_ADDRESS
+#define MORE_OF_TEXT
+#define MORE_OF_WORD
+#define MORE_OF_DURATION
+#define MORE_OF_COUNT
+#define MORE_OF_BOOL
+#define MORE_OF_TOKENS .sub = &setting_token_table, JSON_COUNT(struct setting_values, token_count),
 
 static const struct json_field fields[] = {
 #define SETTING_FIELD(setting_kind, setting_key, member, low, high, list, fallback, what)          \
@@ -53,7 +85,7 @@ static const struct json_field fields[] = {
       .min = (low),                                                                                \
       .max = (high),                                                                               \
       .words = (list),                                                                             \
-      .meaning = (what) },
+      MORE_OF_##setting_kind.meaning = (what) },
     SETTINGS(SETTING_FIELD)
 #undef SETTING_FIELD
 };
@@ -65,6 +97,7 @@ static const bool is_address[] = {
 #define SETTING_IS_ADDRESS_DURATION false
 #define SETTING_IS_ADDRESS_COUNT    false
 #define SETTING_IS_ADDRESS_BOOL     false
+#define SETTING_IS_ADDRESS_TOKENS   false
 #define SETTING_ADDRESS(kind, ...)  SETTING_IS_ADDRESS_##kind,
     SETTINGS(SETTING_ADDRESS)
 #undef SETTING_ADDRESS
@@ -117,13 +150,32 @@ static bool check_addresses(const struct setting_values *v, struct err *err)
     return true;
 }
 
-/* Reads an object of settings; texts must live as long as the arena. All or nothing. */
+static bool has_plain_token(const struct setting_values *v)
+{
+    for (uint32_t i = 0; i < v->token_count; i++)
+        if (v->tokens[i].token.size > 0)
+            return true;
+    return false;
+}
+
+static bool check_secrecy(const struct setting_values *v, struct err *err)
+{
+    bool is_given = v->given.fields & JSON_BIT(SETTING_registration_tokens);
+    if (!is_given || !has_plain_token(v))
+        return true;
+    return err_set_at(err, ERR_INVALID, "/registration_tokens",
+                      "holds a token where others can read it: give its sha256 or a token_file "
+                      "instead, or make the file mode 600");
+}
+
+/* Reads an object of settings; texts must live as long as the arena. All or nothing. `is_public`:
+ * others can read it too. */
 static bool read_json(struct settings *s, struct text json, enum setting_source source,
-                      struct err *err)
+                      bool is_public, struct err *err)
 {
     struct setting_values value = s->value;
     if (!json_read(&settings_table, json, &s->arena, &value, NULL, err) ||
-        !check_addresses(&value, err))
+        !check_addresses(&value, err) || (is_public && !check_secrecy(&value, err)))
         return false;
     s->value = value;
     for (unsigned i = 0; i < SETTING_COUNT; i++)
@@ -137,10 +189,12 @@ static bool read_json(struct settings *s, struct text json, enum setting_source 
 static bool blame(struct err *err, const char *where, bool shows_key, const struct err *why)
 {
     bool has_pointer = shows_key && why->pointer[0];
-    bool is_predicate = why->text[0] >= 'a' && why->text[0] <= 'z'; /* "must be ..." */
+    bool is_secret = text_ends_with(text_from(why->pointer), TEXT("/token"));
+    const char *text = is_secret ? "must be a text in quotes of 16 to 4096 bytes" : why->text;
+    bool is_predicate = text[0] >= 'a' && text[0] <= 'z'; /* "must be ..." */
     return err_set_at(err, why->code == ERR_MEMORY ? ERR_MEMORY : ERR_USAGE, why->pointer,
                       "%s%s%s%s%s", where, has_pointer ? ": " : "", has_pointer ? why->pointer : "",
-                      is_predicate && (has_pointer || !shows_key) ? " " : ": ", why->text);
+                      is_predicate && (has_pointer || !shows_key) ? " " : ": ", text);
 }
 
 /* ---- single values -------------------------------------------------------------------------- */
@@ -153,6 +207,16 @@ static bool is_number(struct text t)
     return digits > 0 && digits == t.size && (digits == 1 || t.data[0] != '0');
 }
 
+static bool is_list(struct text value)
+{
+    const struct json_node *root = NULL;
+    struct arena arena;
+    arena_init(&arena, &memory_heap, VALUE_MAX * (size_t)64);
+    bool is_one = json_tree_parse(value, &arena, &root, NULL) && root->kind == JSON_NODE_LIST;
+    arena_release(&arena);
+    return is_one;
+}
+
 /* {"key": value}: bare where the kind is no text and the value has its form; else quoted, so that
  * the reader refuses it with the sentence that a file would get. */
 static void write_pair(struct buffer *out, const struct json_field *field, struct text key,
@@ -160,7 +224,8 @@ static void write_pair(struct buffer *out, const struct json_field *field, struc
 {
     bool is_bool = text_equal(value, TEXT("true")) || text_equal(value, TEXT("false"));
     bool is_bare = field && ((field->kind == JSON_INTEGER && is_number(value)) ||
-                             (field->kind == JSON_BOOL && is_bool));
+                             (field->kind == JSON_BOOL && is_bool) ||
+                             (field->kind == JSON_OBJECTS && is_list(value)));
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
@@ -187,7 +252,7 @@ static bool read_value(struct settings *s, struct text key, struct text value,
     struct text kept;
     if (json.failed || !arena_copy(&s->arena, buffer_text(&json), &kept))
         return err_set(err, ERR_MEMORY, "no memory for the settings");
-    return read_json(s, kept, source, err);
+    return read_json(s, kept, source, source == SETTING_FROM_SET, err);
 }
 
 bool settings_read_pair(struct settings *s, const char *pair, struct err *err)
@@ -314,11 +379,13 @@ static int slurp(int fd, struct buffer *out)
     }
 }
 
-static int read_bytes(const char *path, struct buffer *out)
+static int read_bytes(const char *path, struct buffer *out, bool *ret_is_public)
 {
+    struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno;
+    *ret_is_public = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0;
     int failure = slurp(fd, out);
     close(fd);
     return failure;
@@ -344,17 +411,18 @@ bool settings_read_file(struct settings *s, const char *path, struct err *err)
     char where[ERR_EXCERPT_SIZE];
     struct err why = { .code = ERR_NONE };
     struct text json, name;
+    bool is_public = false;
     err_excerpt(text_from(path), where);
     cleanup(buffer_release) struct buffer bytes = { 0 };
     buffer_init(&bytes, &memory_heap, YAML_SIZE_MAX);
-    int failure = read_bytes(path, &bytes);
+    int failure = read_bytes(path, &bytes, &is_public);
     if (failure)
         return err_set(err, failure == ENOMEM ? ERR_MEMORY : ERR_USAGE,
                        "cannot read the configuration file %s: %s", where, strerror(failure));
     if (!arena_copy(&s->arena, text_from(path), &name))
         return err_set(err, ERR_MEMORY, "no memory for the settings");
     if (!to_json(s, path, buffer_text(&bytes), &json, &why) ||
-        !read_json(s, json, SETTING_FROM_FILE, &why))
+        !read_json(s, json, SETTING_FROM_FILE, is_public, &why))
         return blame(err, where, true, &why);
     s->file = name;
     return true;
@@ -404,32 +472,27 @@ static bool check_heartbeats(const struct settings *s, struct err *err)
                    name_value(s, SETTING_heartbeat_max, &high));
 }
 
-static bool is_loopback(const union address *a)
-{
-    if (a->any.sa_family == AF_INET)
-        return ntohl(a->v4.sin_addr.s_addr) >> 24 == 127;
-    const struct in6_addr *host = &a->v6.sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(host) || (IN6_IS_ADDR_V4MAPPED(host) && host->s6_addr[12] == 127);
-}
-
-/* Spec of rollouts, G4. */
+/* Spec of rollouts, G4. Tokens change nothing about it: they guard what agents do, while routes of
+ * operators know no roles yet and the wire no TLS. */
 static bool check_exposure(const struct settings *s, struct err *err)
 {
     union address address;
     struct sentence listen;
     if (!address_parse(s->value.listen, &address, err))
         return false;
-    if (s->value.insecure || is_loopback(&address))
+    if (s->value.insecure || address_is_loopback(&address))
         return true;
     return err_set(err, ERR_USAGE,
-                   "%s is beyond loopback, and without registration tokens everybody who reaches "
-                   "it is admin: listen on 127.0.0.1 or [::1], or say --insecure",
+                   "%s is beyond loopback, where nothing is encrypted and everybody who reaches it "
+                   "is an operator, whatever agents must know: listen on 127.0.0.1 or [::1] with a "
+                   "proxy in front, or say --insecure",
                    name_value(s, SETTING_listen, &listen));
 }
 
 bool settings_check(const struct settings *s, struct err *err)
 {
-    return check_heartbeats(s, err) && check_exposure(s, err);
+    return check_heartbeats(s, err) && check_exposure(s, err) &&
+           tokens_check(s->value.tokens, s->value.token_count, err);
 }
 
 struct fleet_settings settings_fleet(const struct settings *s)

@@ -11,15 +11,16 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "core/fleet.h"
+#include "http/tokens.h"
 #include "wire/json_table.h"
 
-/* Kinds: ADDRESS and TEXT (bytes), WORD (of the list), DURATION (ms), COUNT, BOOL. */
+/* Kinds: ADDRESS and TEXT (bytes), WORD (of the list), DURATION (ms), COUNT, BOOL, TOKENS. */
 /* clang-format off */
 #define SETTINGS_MS(s) ((s) * 1000ll)
 #define SETTINGS(X)                                                                                                          \
 /*    kind      key                 member                 min              max                        words          default            meaning */ \
     X(ADDRESS,  listen,             listen,                1,               255,                       NULL,          "127.0.0.1:7420",  "Address and port to listen on; port 0 takes a free one") \
-    X(BOOL,     insecure,           insecure,              0,               0,                         NULL,          "false",           "Whether a server without registration tokens may listen beyond loopback") \
+    X(BOOL,     insecure,           insecure,              0,               0,                         NULL,          "false",           "Whether it may listen beyond loopback, where nothing is encrypted and everybody who reaches it is an operator") \
     X(TEXT,     data,               data,                  1,               4000,                      NULL,          "dides-data",      "Folder of the database; made when it is missing") \
     X(WORD,     store,              store,                 0,               0,                         &store_words,  "sqlite",          "Where state is kept; memory forgets everything at the end") \
     X(DURATION, heartbeat_timeout,  heartbeat_timeout_ms,  100,             SETTINGS_MS(86400),        NULL,          "90s",             "Silence after which an instance is offline; never less than three of its intervals") \
@@ -36,7 +37,11 @@
     X(COUNT,    rollouts_kept_days, rollouts_kept_days,    1,               36500,                     NULL,          "90",              "Days for which ended rollouts are kept; the two newest completed versions of a selector always are") \
     X(COUNT,    events_kept,        events_kept,           1000,            1000000000,                NULL,          "1000000",         "Journal entries that are kept") \
     X(COUNT,    events_kept_days,   events_kept_days,      1,               3650,                      NULL,          "7",               "Days for which journal entries are kept") \
-    X(COUNT,    connections_max,    connections_max,       16,              1000000,                   NULL,          "20000",           "Open connections; one more is answered 503. The limit of descriptors may lower it")
+    X(COUNT,    connections_max,    connections_max,       16,              1000000,                   NULL,          "20000",           "Open connections; one more is answered 503. The limit of descriptors may lower it") \
+    X(TOKENS,   registration_tokens, tokens,               0,               TOKEN_RULES_MAX,           NULL,          "[]",              "What agents must know to register; without any the server is open: everybody may, and no agent needs a credential") \
+    X(COUNT,    rate_limit_client,  rate_limit_client,     0,               1000000,                   NULL,          "10000",           "Requests per second of one client beyond loopback, an IPv4 address or an IPv6 /64; twice as many at once, the next is answered 429. 0: no limit") \
+    X(COUNT,    rate_limit_instance, rate_limit_instance,  0,               1000000,                   NULL,          "100",             "Heartbeats per second of one instance that has a credential; twice as many at once, the next is answered 429. 0: no limit") \
+    X(COUNT,    rate_limit_failures, rate_limit_failures,  0,               1000000,                   NULL,          "10",              "Wrong registration tokens per minute of one client, or wrong credentials for one instance; the next is answered 429 for a time that doubles up to 5 minutes. 0: no limit")
 /* clang-format on */
 
 enum setting_store { SETTING_STORE_SQLITE, SETTING_STORE_MEMORY, SETTING_STORE_COUNT };
@@ -47,11 +52,19 @@ enum setting_store { SETTING_STORE_SQLITE, SETTING_STORE_MEMORY, SETTING_STORE_C
 #define SETTING_TYPE_DURATION int64_t
 #define SETTING_TYPE_COUNT    uint32_t
 #define SETTING_TYPE_BOOL     bool
+#define SETTING_TYPE_TOKENS   struct setting_token *
+
+/* One of `token`, `token_file` and `sha256` says what the token is. */
+struct setting_token {
+    struct text name, token, token_file, sha256, instances;
+    int64_t expires; /* ms since the epoch; 0: never */
+};
 
 struct setting_values {
 #define SETTING_MEMBER(kind, key, member, ...) SETTING_TYPE_##kind member;
     SETTINGS(SETTING_MEMBER)
 #undef SETTING_MEMBER
+    uint32_t token_count;
     struct json_given given; /* by the layer that was read last */
 };
 
@@ -79,6 +92,7 @@ struct settings {
 
 /* Row i is setting i. */
 extern const struct json_table settings_table;
+extern const struct json_table setting_token_table; /* an entry of registration_tokens */
 
 /* Sets the defaults. False: no memory; settings_release() is due all the same. */
 bool settings_init(struct settings *s, struct err *err);
@@ -94,8 +108,8 @@ bool settings_read_pair(struct settings *s, const char *pair, struct err *err); 
 /* `key` is one of the list: the flag has its name. */
 bool settings_read_flag(struct settings *s, const char *key, const char *value, struct err *err);
 
-/* What no single key can tell: bounds that cross, and an open server beyond loopback (ERR_USAGE).
- */
+/* What no single key can tell: bounds that cross, entries that contradict each other, and a server
+ * beyond loopback (ERR_USAGE). Reads no file. */
 bool settings_check(const struct settings *s, struct err *err);
 
 struct fleet_settings settings_fleet(const struct settings *s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * settings_print.c - the configuration and its reference as texts. See settings.h. */
 #include "cmd/settings_parts.h"
+#include "cmd/tokens.h"
 
 #include <assert.h>
 
@@ -52,6 +53,7 @@ void setting_write_value(const struct settings *s, enum setting row, struct buff
         break;
     case JSON_DURATION: format_duration(out, *(const int64_t *)at); break;
     case JSON_INTEGER: buffer_add_u64(out, *(const uint32_t *)at); break;
+    case JSON_OBJECTS: tokens_print(s->value.tokens, s->value.token_count, out); break;
     case JSON_BOOL: buffer_add(out, *(const bool *)at ? TEXT("true") : TEXT("false")); break;
     default: assert(false); /* no setting is of another kind */
     }

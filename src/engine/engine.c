@@ -186,16 +186,22 @@ void engine_delete(struct engine *e, struct text key, bool failed)
     e->open->failed |= failed;
 }
 
-bool engine_each_other(struct engine *e, bool (*visit)(void *ctx, struct text value, struct err *),
-                       void *ctx, struct err *err)
+static struct text cut_sized(struct text *rest)
+{
+    size_t size;
+    memcpy(&size, rest->data, sizeof size);
+    struct text t = { rest->data + sizeof size, size };
+    *rest = text_skip(*rest, sizeof size + size);
+    return t;
+}
+
+bool engine_each_other(struct engine *e, engine_other_fn *visit, void *ctx, struct err *err)
 {
     struct text rest = buffer_text(&e->others);
     bool goes_on = true;
     while (rest.size > 0 && goes_on) {
-        size_t size;
-        memcpy(&size, rest.data, sizeof size);
-        goes_on = visit(ctx, (struct text){ rest.data + sizeof size, size }, err);
-        rest = text_skip(rest, sizeof size + size);
+        struct text key = cut_sized(&rest);
+        goes_on = visit(ctx, key, cut_sized(&rest), err);
     }
     buffer_release(&e->others);
     buffer_init(&e->others, &memory_heap, OTHERS_MAX);

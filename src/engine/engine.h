@@ -86,11 +86,10 @@ void engine_wait(struct engine *engine, uint64_t round, struct engine_waiter *wa
  * with the prefix. `failed`: the caller had no memory for the texts; the round is dropped. */
 void engine_put(struct engine *engine, struct text key, struct text value, bool failed);
 void engine_delete(struct engine *engine, struct text key, bool failed);
-/* Visits the values that were stored at start, once, in the order of keys; then they are forgotten.
- * False: the visitor's. */
-bool engine_each_other(struct engine *engine,
-                       bool (*visit)(void *ctx, struct text value, struct err *err), void *ctx,
-                       struct err *err);
+/* Visits what was stored under such keys at start, once, in the order of keys; then it is
+ * forgotten. False: the visitor's. */
+typedef bool engine_other_fn(void *ctx, struct text key, struct text value, struct err *err);
+bool engine_each_other(struct engine *engine, engine_other_fn *visit, void *ctx, struct err *err);
 /* The clock of the engine, ms since the epoch. */
 int64_t engine_now(const struct engine *engine);
 bool engine_is_settled(const struct engine *engine, uint64_t round);

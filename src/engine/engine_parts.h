@@ -48,7 +48,7 @@ struct engine {
     engine_wake_fn *wake;
     void *wake_ctx;
     struct buffer scratch; /* one journal entry */
-    struct buffer others;  /* values of other records at start, each after its size */
+    struct buffer others;  /* other records at start: key and value, each after its size */
 
     struct recovery recovery;
 

@@ -57,6 +57,12 @@ static bool load_event(struct loading *l, struct text key, struct text json)
     return true;
 }
 
+static void add_sized(struct buffer *out, struct text t)
+{
+    buffer_add(out, (struct text){ (const char *)&t.size, sizeof t.size });
+    buffer_add(out, t);
+}
+
 static bool load_pair(void *ctx, struct text key, struct text value)
 {
     struct loading *l = ctx;
@@ -77,8 +83,8 @@ static bool load_pair(void *ctx, struct text key, struct text value)
     if (starts(key, "seen/"))
         return seen_load(fleet, value, l->err);
     if (starts(key, ENGINE_OTHER_PREFIX)) {
-        buffer_add(&l->e->others, (struct text){ (const char *)&value.size, sizeof value.size });
-        buffer_add(&l->e->others, value);
+        add_sized(&l->e->others, key);
+        add_sized(&l->e->others, value);
         return !l->e->others.failed || err_set(l->err, ERR_MEMORY, "no memory for stored records");
     }
     char space[ERR_EXCERPT_SIZE];

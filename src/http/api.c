@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * api.c - finds the route, calls its handler, and gives answers out when they are durable. */
-#include "http/api_parts.h"
+#include "http/auth_parts.h"
 
 #include "base/format.h"
 #include "wire/request.h"
@@ -44,7 +44,8 @@ static void send_body(struct api *api, struct http_exchange *x, const struct rou
                       int status, const char *content_type, const struct api_fields *fields,
                       struct text body, int64_t began_us)
 {
-    struct http_header headers[5];
+    struct http_header headers[6];
+    char retry_after[12];
     size_t count = 0;
     if (fields->location[0] != '\0')
         headers[count++] = (struct http_header){ "Location", fields->location };
@@ -54,8 +55,13 @@ static void send_body(struct api *api, struct http_exchange *x, const struct rou
         headers[count++] = (struct http_header){ "Allow", fields->allow };
     if (fields->is_replayed)
         headers[count++] = (struct http_header){ "Idempotency-Replayed", "true" };
-    if (fields->is_retryable)
-        headers[count++] = (struct http_header){ "Retry-After", "1" };
+    if (fields->is_retryable) {
+        snprintf(retry_after, sizeof retry_after, "%u",
+                 fields->retry_after_s ? fields->retry_after_s : 1);
+        headers[count++] = (struct http_header){ "Retry-After", retry_after };
+    }
+    if (status == 401)
+        headers[count++] = (struct http_header){ "WWW-Authenticate", "Bearer" };
     http_answer(x, &(struct http_answer){ .status = status,
                                           .content_type = body.size > 0 ? content_type : NULL,
                                           .headers = headers,
@@ -404,6 +410,10 @@ static void handle(void *ctx, struct http_exchange *x, const struct http_request
     buffer_clear(&api->body);
     json_writer_init(&call.w, &api->body);
     call.route = find_route(request->method, request->path, call.parts, &call.part_count);
+    if (!auth_admits(&call)) {
+        api_fail(&call);
+        return;
+    }
     if (!call.route) {
         set_no_route(&call);
         api_fail(&call);
@@ -419,7 +429,8 @@ static void handle(void *ctx, struct http_exchange *x, const struct http_request
         api_fail(&call);
         return;
     }
-    if (!replies_answer(&call))
+    /* A registration looks at its token before at what was answered to its key. */
+    if (call.route->handle == inventory_register || !replies_answer(&call))
         call.route->handle(&call);
 }
 
@@ -449,6 +460,19 @@ struct http_handler api_handler(struct api *api)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+/* What the layers above the engine stored. */
+static bool load_other(void *ctx, struct text key, struct text value, struct err *err)
+{
+    struct api *api = ctx;
+    char space[ERR_EXCERPT_SIZE];
+    if (text_starts_with(key, TEXT(REPLIES_PREFIX)))
+        return replies_load(api, value, err);
+    if (text_starts_with(key, TEXT(AUTH_PREFIX)))
+        return auth_load(api, text_skip(key, sizeof AUTH_PREFIX - 1), value, err);
+    return err_set(err, ERR_CORRUPT, "the store has a record \"%s\" that no dides wrote",
+                   err_excerpt(key, space));
+}
+
 bool api_open(const struct api_options *options, struct api **ret, struct err *err)
 {
     struct api *api = memory_take_zeroed(&memory_heap, sizeof *api);
@@ -466,7 +490,9 @@ bool api_open(const struct api_options *options, struct api **ret, struct err *e
     buffer_init(&api->body, &memory_heap, API_BODY_MAX);
     buffer_init(&api->openapi, &memory_heap, API_BODY_MAX);
     api->beat = loop_every(api->loop, BEAT_EVERY_MS, streams_beat, api, err);
-    if (!api->beat || !polls_open(api, err) || !replies_open(api, err)) {
+    replies_open(api);
+    if (!api->beat || !polls_open(api, err) || !auth_open(api, options, err) ||
+        !engine_each_other(api->engine, load_other, api, err)) {
         api_close(api);
         return false;
     }
@@ -499,6 +525,7 @@ void api_close(struct api *api)
     }
     polls_close(api);
     replies_close(api);
+    auth_close(api);
     loop_timer_free(api->beat);
     arena_release(&api->arena);
     buffer_release(&api->body);

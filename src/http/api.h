@@ -5,6 +5,7 @@
 #define DIDES_HTTP_API_H
 
 #include "engine/engine.h"
+#include "http/auth.h"
 #include "net/http_server.h"
 
 struct api;
@@ -12,6 +13,8 @@ struct api;
 struct api_options {
     struct engine *engine; /* borrowed until api_close() */
     struct loop *loop;     /* borrowed likewise */
+    struct log_port log;
+    struct auth_options auth;
 };
 
 bool api_open(const struct api_options *options, struct api **ret, struct err *err);

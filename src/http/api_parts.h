@@ -94,6 +94,7 @@ struct api_fields {
     char etag[24];
     char allow[48];
     bool is_replayed, is_retryable;
+    uint32_t retry_after_s; /* of a retryable one; 0: 1 */
 };
 
 /* An answer that waits until what it says is durable. */
@@ -141,6 +142,7 @@ struct api {
     struct pending *free_pending;
     struct polls polls;
     struct replies replies;
+    struct auth auth;
     struct stream *streams;
     unsigned stream_count;
     struct loop_timer *beat;   /* comment lines for streams */
@@ -219,7 +221,9 @@ bool polls_hold(struct api_call *call, uint32_t slot, int64_t wait_ms);
 void polls_release(struct api *api, uint32_t slot);
 
 /* replies.c */
-bool replies_open(struct api *api, struct err *err);
+#define REPLIES_PREFIX ENGINE_OTHER_PREFIX "reply/"
+void replies_open(struct api *api);
+bool replies_load(struct api *api, struct text value, struct err *err);
 void replies_close(struct api *api);
 void replies_expire(struct api *api);
 bool replies_answer(struct api_call *call);

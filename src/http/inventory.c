@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * inventory.c - routes of instances: registration, heartbeats, lists. */
-#include "http/api_parts.h"
+#include "http/auth_parts.h"
 
 #include "wire/request.h"
 
@@ -9,14 +9,15 @@
 /* ---- registration --------------------------------------------------------------------------- */
 
 static void write_registered(struct api_call *call, const struct register_result *result,
-                             const struct json_warnings *warnings)
+                             const char *credential, const struct json_warnings *warnings)
 {
     struct fleet *fleet = engine_fleet(call->api->engine);
     struct json_writer *w = &call->w;
     json_begin_object(w);
     json_key(w, "instance");
     wire_write_instance(w, fleet, result->slot, false);
-    json_put_null(w, "credential"); /* an open server asks for none */
+    json_put_text_or_null(w, "credential",
+                          text_from(credential)); /* an open server asks for none */
     json_put_u64(w, "next_heartbeat_ms", fleet_give_interval(fleet, fleet_at(fleet, result->slot)));
     json_key(w, "warnings");
     wire_write_warnings(w, warnings);
@@ -25,37 +26,64 @@ static void write_registered(struct api_call *call, const struct register_result
     json_end_object(w);
 }
 
+/* The journal says which token it was. */
+static bool apply_registration(struct api_call *call, const struct wire_register *body,
+                               const struct auth_grant *grant, struct register_result *ret)
+{
+    struct engine *engine = call->api->engine;
+    char actor[sizeof "token:" + TOKEN_NAME_MAX] = "agent";
+    if (grant->rule)
+        snprintf(actor, sizeof actor, "token:%.*s", TEXT_ARG(grant->rule->name));
+    engine_begin(engine, text_from(actor));
+    bool done = fleet_register(engine_fleet(engine), &body->command, ret, &call->err);
+    engine_end(engine);
+    return done;
+}
+
+static void answer_registration(struct api_call *call, const struct wire_register *body,
+                                struct auth_grant *grant, const struct json_warnings *warnings)
+{
+    struct engine *engine = call->api->engine;
+    struct register_result result;
+    char credential[SECRET_TEXT_SIZE];
+    if (!apply_registration(call, body, grant, &result)) {
+        auth_cancel(grant);
+        api_fail(call);
+        return;
+    }
+    bool changes_credential = grant->waiter != NULL;
+    auth_grant(call, grant, result.slot, credential);
+    if (credential[0] != '\0')
+        call->key = TEXT_NONE; /* what is kept for an Idempotency-Key is kept as it is */
+    write_registered(call, &result, credential, warnings);
+    secret_wipe(credential, sizeof credential);
+    const struct instance *inst = fleet_at(engine_fleet(engine), result.slot);
+    api_reply(call, result.is_new ? 201 : 200,
+              changes_credential ? engine_round_of_all(engine) : engine_round_of(engine, inst));
+}
+
 void inventory_register(struct api_call *call)
 {
     struct api *api = call->api;
     struct wire_register body;
     struct json_warnings warnings = { 0 };
-    struct register_result result;
+    struct auth_grant grant = { .rule = NULL };
     struct text token = TEXT_NONE;
-    if (!wire_read_token(call->request->body, &api->arena, &token, &call->err)) {
+    if (!wire_read_token(call->request->body, &api->arena, &token, &call->err) ||
+        !auth_token(call, token, &grant)) {
         api_fail(call);
         return;
     }
-    if (token.size == 0) {
-        err_set_at(&call->err, ERR_UNAUTHENTICATED, "/token", "a registration token is required");
-        api_fail(call);
+    if (replies_answer(call))
         return;
-    }
     if (!wire_read_register(call->request->body, &api->arena, &body, &warnings, &call->err) ||
-        !api_is_writable(call)) {
+        !api_is_writable(call) ||
+        !auth_registration(call, body.command.name.size ? body.command.name : body.command.ip,
+                           &grant)) {
         api_fail(call);
         return;
     }
-    engine_begin(api->engine, TEXT("agent"));
-    bool done = fleet_register(engine_fleet(api->engine), &body.command, &result, &call->err);
-    engine_end(api->engine);
-    if (!done) {
-        api_fail(call);
-        return;
-    }
-    write_registered(call, &result, &warnings);
-    const struct instance *inst = fleet_at(engine_fleet(api->engine), result.slot);
-    api_reply(call, result.is_new ? 201 : 200, engine_round_of(api->engine, inst));
+    answer_registration(call, &body, &grant, &warnings);
 }
 
 /* ---- heartbeats ----------------------------------------------------------------------------- */
@@ -82,8 +110,8 @@ void inventory_heartbeat(struct api_call *call)
     struct json_warnings warnings = { 0 };
     struct heartbeat_result result;
     int64_t wait_ms;
-    uint32_t slot = api_instance(call);
-    if (slot == FLEET_NONE || !read_wait(call, &wait_ms) ||
+    uint32_t slot;
+    if (!auth_heartbeat(call, &slot) || !read_wait(call, &wait_ms) ||
         !wire_read_heartbeat(call->request->body, &api->arena, &body, &warnings, &call->err) ||
         !api_matches(call, fleet_at(fleet, slot)->generation)) {
         api_fail(call);
@@ -139,9 +167,11 @@ void inventory_show(struct api_call *call)
 void inventory_delete(struct api_call *call)
 {
     struct engine *engine = call->api->engine;
+    struct auth_grant grant = { .rule = NULL };
     uint32_t slot = api_instance(call);
     if (slot == FLEET_NONE || !api_is_writable(call) ||
-        !api_matches(call, fleet_at(engine_fleet(engine), slot)->generation)) {
+        !api_matches(call, fleet_at(engine_fleet(engine), slot)->generation) ||
+        !auth_deletion(call, slot, &grant)) {
         api_fail(call);
         return;
     }
@@ -149,9 +179,11 @@ void inventory_delete(struct api_call *call)
     bool done = fleet_delete(engine_fleet(engine), slot, &call->err);
     engine_end(engine);
     if (!done) {
+        auth_cancel(&grant);
         api_fail(call);
         return;
     }
+    auth_forget(&grant, slot);
     polls_release(call->api, slot);
     api_reply(call, 204, engine_round_of_all(engine));
 }

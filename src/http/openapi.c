@@ -169,6 +169,38 @@ static void put_parameters(struct printer *p, const struct route *route)
     json_end_list(&p->w);
 }
 
+/* ---- security ------------------------------------------------------------------------------- */
+
+static void write_security(struct printer *p)
+{
+    begin(p, "securitySchemes");
+    begin(p, "credential");
+    put(p, "type", "http");
+    put(p, "scheme", "bearer");
+    put(p, "description",
+        "what the registration of this instance was answered with; needed unless the server is "
+        "open, that is, has no registration tokens");
+    end(p);
+    end(p);
+}
+
+/* Optional: an open server asks for none, and a first registration has none. */
+static void put_security(struct printer *p, const struct route *route)
+{
+    if (!(route_errors(route) & ROUTE_ERR(ERR_UNAUTHENTICATED)))
+        return;
+    json_key(&p->w, "security");
+    json_begin_list(&p->w);
+    json_begin_object(&p->w);
+    json_end_object(&p->w);
+    json_begin_object(&p->w);
+    json_key(&p->w, "credential");
+    json_begin_list(&p->w);
+    json_end_list(&p->w);
+    json_end_object(&p->w);
+    json_end_list(&p->w);
+}
+
 /* ---- bodies --------------------------------------------------------------------------------- */
 
 static void put_body(struct printer *p, const struct route *route)
@@ -321,6 +353,7 @@ static void put_operation(struct printer *p, const struct route *route)
     json_write_text(&p->w, text_from(route->tag));
     json_end_list(&p->w);
     put_parameters(p, route);
+    put_security(p, route);
     put_body(p, route);
     begin(p, "responses");
     for (size_t i = 0; i < ROUTE_ANSWERS_MAX && route->answers[i].status != 0; i++)
@@ -413,6 +446,7 @@ void openapi_write(struct buffer *out)
     begin(&p, "components");
     write_header_parameters(&p);
     write_headers(&p);
+    write_security(&p);
     begin(&p, "schemas");
     schema_write_book(&p.book, &p.w);
     end(&p);

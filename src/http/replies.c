@@ -127,7 +127,7 @@ static void drop(struct replies *replies, struct reply *r)
 
 static void put_key(struct buffer *out, struct text key)
 {
-    buffer_add(out, TEXT(ENGINE_OTHER_PREFIX "reply/"));
+    buffer_add(out, TEXT(REPLIES_PREFIX));
     percent_encode(out, key);
 }
 
@@ -153,9 +153,8 @@ static void store(struct api *api, const struct reply *r)
     buffer_release(&value);
 }
 
-static bool load(void *ctx, struct text value, struct err *err)
+bool replies_load(struct api *api, struct text value, struct err *err)
 {
-    struct api *api = ctx;
     const struct json_node *root = NULL;
     arena_clear(&api->arena);
     if (!json_tree_parse(value, &api->arena, &root, err))
@@ -181,11 +180,10 @@ static bool load(void *ctx, struct text value, struct err *err)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-bool replies_open(struct api *api, struct err *err)
+void replies_open(struct api *api)
 {
     map_init(&api->replies.keys, &memory_heap);
     api->replies.last = &api->replies.first;
-    return engine_each_other(api->engine, load, api, err);
 }
 
 void replies_close(struct api *api)

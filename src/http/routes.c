@@ -12,7 +12,8 @@
 #define CHANGING   (ROUTE_WRITES | ROUTE_RESTS)
 #define GENERATION (ROUTE_TAGGED | ROUTE_MATCHED)
 
-#define LIVE_ONES (E(IN_PROGRESS) | E(OVERLAPPING))
+#define LIVE_ONES    (E(IN_PROGRESS) | E(OVERLAPPING))
+#define TOKEN_ERRORS (E(UNAUTHENTICATED) | E(FORBIDDEN) | E(REFUSED))
 #define VERB_ANSWER                                                                                \
     {                                                                                              \
         {                                                                                          \
@@ -24,7 +25,7 @@
 
 /* clang-format off */
 #define REGISTRATION                                                                                              \
-    .tag = "inventory", .body = &wire_register_table, .flags = CHANGING, .errors = E(UNAUTHENTICATED) | E(FULL),   \
+    .tag = "inventory", .body = &wire_register_table, .flags = CHANGING, .errors = TOKEN_ERRORS | E(FULL),          \
     .example = "{\"instance\":{\"name\":\"web-server-01\",\"ip\":\"192.168.1.100\",\"labels\":{\"env\":\"prod\"}},\"token\":\"try-out\"}", \
     .answers = { { 201, "a new instance", &wire_registered_shape, NULL },                                         \
                  { 200, "it was known already: address and labels are replaced, the rest is kept", &wire_registered_shape, NULL } }
@@ -35,6 +36,7 @@ const struct route routes[] = {
     { "PATCH",  "/inventory/instances/{name}", inventory_heartbeat, LIMIT_BODY_AGENT, VERB_COUNT, "wait",
       "a heartbeat: what the instance runs and how it is",
       .name = "heartbeat", .tag = "inventory", .body = &wire_heartbeat_table, .flags = ROUTE_RESTS | ROUTE_MATCHED,
+      .errors = E(UNAUTHENTICATED) | E(FORBIDDEN),
       .example = "{\"code_version\":\"1.0.0\",\"configuration_version\":\"c1\",\"status\":\"HEALTHY\"}",
       .answers = { { 200, "what the instance is to do", &wire_heartbeat_reply_shape, NULL } } },
     { "POST",   "/inventory/register", inventory_register, LIMIT_BODY_AGENT, VERB_COUNT, "",
@@ -134,11 +136,11 @@ const size_t route_count = sizeof routes / sizeof routes[0];
 
 /* ---- what follows from a row ---------------------------------------------------------------- */
 
-/* Of every request: a broken escape or field, an unknown parameter, lengths, and too many
- * connections. */
+/* Of every request: a broken escape or field, an unknown parameter, lengths, too many
+ * connections or requests. */
 #define ALWAYS                                                                                     \
     (E(INVALID) | E(UNKNOWN_KEY) | E(TOO_LARGE) | E(URI_TOO_LONG) | E(HEADERS_TOO_LARGE) |         \
-     E(FULL) | E(CODING) | E(MEMORY))
+     E(FULL) | E(CODING) | E(MEMORY) | E(RATE))
 
 uint64_t route_errors(const struct route *route)
 {

@@ -489,9 +489,9 @@ static void test_a_refused_address_names_the_way_out(void **state)
 
     assert_false(settings_check(&kit->settings, &kit->err));
 
-    assert_says(kit, "listen (\"0.0.0.0:7420\", --listen) is beyond loopback, and without "
-                     "registration tokens everybody who reaches it is admin: listen on 127.0.0.1 "
-                     "or [::1], or say --insecure");
+    assert_says(kit, "listen (\"0.0.0.0:7420\", --listen) is beyond loopback, where nothing is "
+                     "encrypted and everybody who reaches it is an operator, whatever agents must "
+                     "know: listen on 127.0.0.1 or [::1] with a proxy in front, or say --insecure");
 }
 
 /* ---- printing ------------------------------------------------------------------------------- */
