@@ -7,6 +7,7 @@
 #include "core/membership.h"
 #include "core/place.h"
 #include "core/progress.h"
+#include "core/waves.h"
 
 #include <assert.h>
 
@@ -33,14 +34,17 @@ static bool copy_texts(struct fleet *fleet, struct rollout *r, const struct sele
 }
 
 struct rollout *admission_draft(struct fleet *fleet, const struct selector *selector,
-                                const struct rollout_config *config, struct text reason,
-                                struct err *err)
+                                const struct rollout_config *config, uint32_t rollback_of,
+                                struct text reason, struct err *err)
 {
     struct rollout *r = fleet_new_rollout(fleet, err);
     if (!r)
         return NULL;
-    r->config = *config;
-    if (!copy_texts(fleet, r, selector, reason, err) || !fleet_make_live(fleet, r, err)) {
+    r->rollback_of = rollback_of;
+    bool copied = (rollout_config_copy(&r->arena, config, &r->config) && waves_lay_out(r)) ||
+                  err_set(err, ERR_MEMORY, "no memory for a rollout");
+    if (!copied || !copy_texts(fleet, r, selector, reason, err) ||
+        !fleet_make_live(fleet, r, err)) {
         fleet_drop_rollout(fleet, r);
         return NULL;
     }
@@ -91,6 +95,7 @@ void admission_enter(struct fleet *fleet, struct rollout *r)
 void admission_start(struct fleet *fleet, struct rollout *r)
 {
     r->started_at = r->progressed_at = fleet->now;
+    silence_join(fleet, r);
     struct rollout_order order = { .reason = r->reason };
     bool started = rollout_step(fleet, r, ROLLOUT_START, &order, NULL);
     assert(started); /* room was reserved, and UNKNOWN always starts */
@@ -146,6 +151,15 @@ static bool take_target(struct fleet *fleet, const struct deploy_command *comman
     return true;
 }
 
+/* At most, whatever the first wave: it is not larger than all. */
+static size_t first_picks(const struct rollout *r, const struct prospect *p)
+{
+    const struct wave_config *wave = r->waves[0].config;
+    struct amount batch = wave && wave->has_batch_size ? wave->batch_size : r->config.batch_size;
+    size_t picks = amount_down(batch, p->matches);
+    return picks < p->needing ? picks : p->needing;
+}
+
 /* The draft of `command` in *ret with the fleet looked at, and room for all that starting does. */
 static bool prepare(struct fleet *fleet, const struct deploy_command *command, struct rollout **ret,
                     struct prospect *ret_prospect, struct rollout **ret_other, struct err *err)
@@ -153,18 +167,16 @@ static bool prepare(struct fleet *fleet, const struct deploy_command *command, s
     if (!admission_is_free(fleet, &command->selector, NULL, ret_other, err))
         return false;
     struct rollout *r =
-        admission_draft(fleet, &command->selector, &command->rollout, command->reason, err);
+        admission_draft(fleet, &command->selector, &command->rollout, 0, command->reason, err);
     if (!r)
         return false;
-    if (!take_target(fleet, command, &r->target, err) || !entering_choose(fleet, r, err)) {
+    if (!take_target(fleet, command, &r->target, err) || !entering_choose(fleet, r, err) ||
+        !waves_divide(fleet, r, err)) {
         fleet_drop_rollout(fleet, r);
         return false;
     }
     struct prospect p = look(fleet, r);
-    size_t picks = amount_down(r->config.batch_size, p.matches);
-    if (picks > p.needing)
-        picks = p.needing;
-    bool fits = p.matches > 0 && fleet_reserve(fleet, p.touches + picks + 8, err);
+    bool fits = p.matches > 0 && fleet_reserve(fleet, p.touches + first_picks(r, &p) + 8, err);
     if (!fits) {
         if (p.matches == 0)
             err_set_at(err, ERR_NO_MATCH, "/selector", "no instance matches the selector");

@@ -7,8 +7,8 @@
 
 /* A record outside the fleet with selector, texts and configuration, already with a live part. */
 struct rollout *admission_draft(struct fleet *fleet, const struct selector *selector,
-                                const struct rollout_config *config, struct text reason,
-                                struct err *err);
+                                const struct rollout_config *config, uint32_t rollback_of,
+                                struct text reason, struct err *err);
 /* D3: whether another live rollout is in the way of `selector`; `but` (may be NULL) is not. Then
  * false, *ret_other and *err. */
 bool admission_is_free(const struct fleet *fleet, const struct selector *selector,

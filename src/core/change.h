@@ -19,14 +19,22 @@
     X(CHANGE_FAILED,             "member.failed",       "an instance failed in a rollout")      \
     X(CHANGE_JOINED,             "member.joined",       "an instance came to match a live rollout") \
     X(CHANGE_LEFT,               "member.left",         "an instance left a live rollout")      \
+    X(CHANGE_WAVE_OPENED,        "wave.opened",         "members of a wave may be picked")      \
+    X(CHANGE_WAVE_PASSED,        "wave.passed",         "a wave is done, soaked and past its gates") \
+    X(CHANGE_GATE_WAITING,       "gate.waiting",        "a gate waits for its result")          \
+    X(CHANGE_GATE_PASSED,        "gate.passed",         "a gate was passed")                    \
+    X(CHANGE_GATE_INCONCLUSIVE,  "gate.inconclusive",   "a gate's time was over without a result") \
     X(CHANGE_ROLLOUT_CREATED,    "rollout.created",     "a rollout was admitted")               \
     X(CHANGE_ROLLOUT_STARTED,    "rollout.started",     "a rollout picks its first members")    \
     X(CHANGE_ROLLOUT_PAUSED,     "rollout.paused",      "by an operator or a breach")           \
     X(CHANGE_ROLLOUT_RESUMED,    "rollout.resumed",     "an operator let it go on")             \
+    X(CHANGE_ROLLOUT_PROMOTED,   "rollout.promoted",    "an operator passed a soak or a gate")  \
     X(CHANGE_ROLLOUT_RETRIED,    "rollout.retried",     "failed members get another attempt")   \
     X(CHANGE_ROLLOUT_COMPLETED,  "rollout.completed",   "a rollout ended well")                 \
     X(CHANGE_ROLLOUT_FAILED,     "rollout.failed",      "a rollout ended without success")      \
-    X(CHANGE_ROLLBACK_STARTED,   "rollback.started",    "a rollout is being undone by another")
+    X(CHANGE_ROLLBACK_STARTED,   "rollback.started",    "a rollout is being undone by another") \
+    X(CHANGE_FLEET_SILENT,       "fleet.silent",        "most of the fleet fell silent: rollouts stand still") \
+    X(CHANGE_FLEET_HEARD,        "fleet.heard",         "most of the fleet is heard again")
 /* clang-format on */
 
 enum change_type {
@@ -39,11 +47,12 @@ enum change_type {
 /* Valid until the next fleet_begin(): new values are read from the records themselves. */
 struct change {
     uint8_t type;
-    uint8_t was_status; /* enum instance_state, of CHANGE_UPDATED */
-    uint8_t was_state;  /* enum rollout_state, of rollout.* */
-    uint8_t cause;      /* enum member_cause, of CHANGE_FAILED */
-    uint32_t slot;      /* instance, or FLEET_NONE */
-    uint32_t rollout;   /* number, or 0 */
+    uint8_t was_status;  /* enum instance_state, of CHANGE_UPDATED */
+    uint8_t was_state;   /* enum rollout_state, of rollout.* */
+    uint8_t cause;       /* enum member_cause, of CHANGE_FAILED */
+    uint16_t wave, gate; /* indices, of wave.* and gate.* */
+    uint32_t slot;       /* instance, or FLEET_NONE */
+    uint32_t rollout;    /* number, or 0 */
     struct version was; /* current state before, of CHANGE_UPDATED; wish before, of CHANGE_PICKED */
     uint32_t was_labels; /* label set before, of CHANGE_UPDATED */
     struct text reason;  /* what the operator said, or empty; borrowed */

@@ -93,6 +93,7 @@ enum verb {
 struct verb_command {
     enum verb verb;        /* not VERB_ROLLBACK: that is fleet_rollback() */
     bool finish_in_flight; /* of abort */
+    bool is_full;          /* of promote: all later soaks and gates too */
     struct text reason;
 };
 /* Table 4.3. *ret is `r`, or the new rollout of a retry of an ended one. ERR_REFUSED,

@@ -60,12 +60,21 @@ bool entering_choose(struct fleet *fleet, struct rollout *r, struct err *err)
 void entering_begin(struct rollout_live *live)
 {
     live->is_entering = true;
+    live->has_sets = false;
+    lots_begin(&live->lots);
+}
+
+void entering_finish_sets(struct fleet *fleet, struct rollout_live *live)
+{
+    for (unsigned set = SET_NONE + 1; set < MEMBER_SET_COUNT && !live->has_sets; set++)
+        ordered_finish(&fleet->members, &live->sets[set]);
+    live->has_sets = true;
 }
 
 void entering_end(struct fleet *fleet, struct rollout_live *live)
 {
-    for (unsigned set = SET_NONE + 1; set < MEMBER_SET_COUNT; set++)
-        ordered_finish(&fleet->members, &live->sets[set]);
+    entering_finish_sets(fleet, live);
+    lots_finish(&live->lots);
     live->is_entering = false;
     memory_give(fleet->memory, live->entering, live->entering_capacity * sizeof live->entering[0]);
     live->entering = NULL;

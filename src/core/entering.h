@@ -17,6 +17,8 @@ void entering_each(struct fleet *fleet, struct rollout *r,
 /* Sets of the live rollouts take members in order of keys only, until the latter is called; looking
  * into them has to wait for that. */
 void entering_begin(struct rollout_live *live);
+/* The first half of the end, for all of several live rollouts before the second half of any. */
+void entering_finish_sets(struct fleet *fleet, struct rollout_live *live);
 void entering_end(struct fleet *fleet, struct rollout_live *live);
 
 #endif

@@ -66,6 +66,7 @@ bool fleet_init(struct fleet *fleet, const struct memory *memory,
     ordered_init(&fleet->by_name, memory, compare_keys, fleet);
     ordered_init(&fleet->members, memory, compare_keys, fleet);
     timers_init(&fleet->timers, memory, compare_keys, fleet);
+    silence_begin(fleet);
     return true;
 }
 
@@ -331,6 +332,5 @@ void fleet_set_version(struct fleet *fleet, struct version *place, struct versio
 
 void fleet_set_labels(struct fleet *fleet, struct instance *inst, uint32_t labels)
 {
-    labels_drop(&fleet->labels, inst->labels);
-    inst->labels = labels;
+    place_set_labels(fleet, inst, labels);
 }

@@ -15,8 +15,10 @@
 #include "base/ordered.h"
 #include "base/timers.h"
 #include "core/change.h"
+#include "core/lots.h"
 #include "core/member.h"
 #include "core/rollout.h"
+#include "core/silence.h"
 #include "core/waiting.h"
 
 #define FLEET_NONE UINT32_MAX /* "no instance" */
@@ -43,6 +45,7 @@ extern const struct fleet_settings fleet_settings_default;
 /* What an instance ran before a rollout picked it; the newest entry is the top (5.1). */
 struct trail_entry {
     uint32_t rollout;
+    uint8_t wave; /* index of its wave in that rollout */
     struct version previous;
 };
 
@@ -68,7 +71,8 @@ struct instance_texts {
 
 enum member_set {
     SET_NONE, /* completed or not needed */
-    /* Candidates in pick order (P8): original members before joiners; the broken first. */
+    /* Candidates in pick order (P7): original members before joiners; the broken first. They stand
+     * in the queues of lots.h, one class each. */
     SET_FIRST_FAILED,
     SET_FIRST_DEGRADED,
     SET_FIRST_UNKNOWN,
@@ -86,9 +90,11 @@ enum member_set {
 /* Where the derived structures count an instance; written by place.c only. */
 struct placement {
     uint32_t rollout; /* number; once that has ended, the instance is a member of none */
+    uint32_t lot;     /* in the rollout's lots */
     uint16_t live;    /* index in fleet.live + 1; 0 = none */
     uint8_t set;      /* enum member_set */
     uint8_t state;    /* enum member_state */
+    uint8_t wave;     /* index */
     bool is_joiner;   /* it came to match after the start */
     bool is_online, is_available, is_settling, is_acknowledged, is_retrying;
     uint8_t status;
@@ -102,6 +108,7 @@ struct instance {
     struct assignment assignment;
     struct trail_entry trail[LIMIT_TRAIL]; /* oldest first */
     int64_t registered_at, last_seen;
+    int64_t offline_at;     /* since when it is offline; 0 = it is not, or never was heard */
     uint64_t changed_index; /* index of the journal entry that was next when this last changed */
     uint64_t touched_round; /* newest round that changed it */
     uint32_t generation;    /* +1 when the wish changes */
@@ -111,6 +118,8 @@ struct instance {
                                last, or 0: one not touched since a rollout started says nothing
                                about it, and membership follows from the selector (place.c) */
     bool is_joiner;         /* of `member_of`: it came to match after the start */
+    uint8_t wave;           /* of `member_of`: index of its wave */
+    bool was_idle;          /* when it fell silent it was not in flight (silence.h) */
     uint8_t status;         /* enum instance_state */
     uint8_t presence;       /* enum presence_state */
     uint8_t trail_count;
@@ -123,9 +132,12 @@ struct rollout_live {
     struct rollout *rollout;
     uint16_t index; /* in fleet.live */
     struct tally tally;
-    uint32_t sets[MEMBER_SET_COUNT]; /* roots in fleet.members; [SET_NONE] unused */
+    struct tally *waves;             /* one per wave */
+    struct lots lots;                /* candidates */
+    uint32_t sets[MEMBER_SET_COUNT]; /* roots in fleet.members; those of candidates are unused */
     struct waits waits;
     bool is_entering;   /* sets are being filled in order of keys (entering.h) */
+    bool has_sets;      /* they are sets again */
     uint32_t *entering; /* slots of the members to be, until it starts; NULL: none */
     uint32_t entering_count, entering_capacity;
 };
@@ -165,7 +177,9 @@ struct fleet {
     struct tally_fleet {
         uint32_t by_status[instance_state_count];
         uint32_t online, in_progress;
+        uint32_t busy_online; /* in progress and online */
     } tally;
+    struct silence silence;
 
     struct undo_instance *undo; /* [undo_first, undo_count), oldest first */
     uint32_t undo_first, undo_count, undo_capacity;
@@ -266,6 +280,9 @@ bool fleet_set_ip(struct fleet *fleet, struct instance *inst, struct text ip, st
 void fleet_set_text(struct fleet *fleet, uint32_t *place, uint32_t id);
 void fleet_set_version(struct fleet *fleet, struct version *place, struct version v); /* shares v */
 void fleet_set_labels(struct fleet *fleet, struct instance *inst, uint32_t labels); /* takes over */
+
+/* Room for an instance with other labels in the failure domains of every live rollout. */
+bool fleet_reserve_labels(struct fleet *fleet, struct err *err);
 
 /* A record outside the fleet, zeroed but for its arena, with room for it to be added. NULL: no
  * memory (ERR_MEMORY). It is either added or dropped. */

@@ -81,6 +81,16 @@ bool fleet_reserve(struct fleet *fleet, size_t touches, struct err *err)
     return true;
 }
 
+bool fleet_reserve_labels(struct fleet *fleet, struct err *err)
+{
+    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++) {
+        struct rollout_live *live = fleet->live[i];
+        if (live && live->rollout->config.domain_count > 0 && !lots_reserve(&live->lots))
+            return err_set(err, ERR_MEMORY, "no memory for failure domains");
+    }
+    return true;
+}
+
 /* ---- touching ------------------------------------------------------------------------------- */
 
 struct instance *fleet_touch(struct fleet *fleet, uint32_t slot)

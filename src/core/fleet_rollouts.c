@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * fleet_rollouts.c - the records of rollouts: finding, adding and forgetting them. */
 #include "core/fleet_parts.h"
+#include "core/waves.h"
 
 #include <assert.h>
 
@@ -47,7 +48,7 @@ const struct tally *rollout_tally(const struct rollout *r)
 
 uint32_t rollout_batch_limit(const struct rollout *r)
 {
-    return amount_down(r->config.batch_size, rollout_tally(r)->total);
+    return wave_batch_limit(r, r->open_wave);
 }
 
 uint32_t rollout_threshold(const struct rollout *r)
@@ -86,6 +87,8 @@ void fleet_end_live(struct fleet *fleet, struct rollout *r)
     fleet->live_count--;
     memory_give(fleet->memory, r->live->entering,
                 r->live->entering_capacity * sizeof r->live->entering[0]);
+    lots_release(&r->live->lots);
+    memory_give(fleet->memory, r->live->waves, r->wave_count * sizeof r->live->waves[0]);
     memory_give(fleet->memory, r->live, sizeof *r->live);
     r->live = NULL;
 }
@@ -151,11 +154,19 @@ bool fleet_make_live(struct fleet *fleet, struct rollout *r, struct err *err)
         index++;
     if (index == FLEET_LIVE_MAX)
         return err_set(err, ERR_FULL, "%d rollouts are live already", LIMIT_LIVE_ROLLOUTS);
+    assert(r->wave_count > 0);
     struct rollout_live *live = memory_take_zeroed(fleet->memory, sizeof *live);
     if (!live)
         return err_set(err, ERR_MEMORY, "no memory for a rollout");
     live->rollout = r;
     live->index = index;
+    live->waves = memory_take_zeroed(fleet->memory, r->wave_count * sizeof live->waves[0]);
+    if (!live->waves || !lots_init(&live->lots, fleet, r)) {
+        lots_release(&live->lots);
+        memory_give(fleet->memory, live->waves, r->wave_count * sizeof live->waves[0]);
+        memory_give(fleet->memory, live, sizeof *live);
+        return err_set(err, ERR_MEMORY, "no memory for a rollout");
+    }
     for (size_t i = 0; i < MEMBER_SET_COUNT; i++)
         live->sets[i] = ORDERED_NONE;
     fleet->live[index] = live;

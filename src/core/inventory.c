@@ -48,8 +48,12 @@ static void presence_step(struct fleet *fleet, uint32_t slot, enum presence_even
     if (!row || row->to == SM_STAY)
         return;
     fleet_touch(fleet, slot);
+    silence_ended(fleet, inst);
     inst->presence = row->to;
     bool is_online = row->then & SM_DO(presence, PRESENCE_TELL_ONLINE);
+    inst->offline_at = is_online ? 0 : fleet->now;
+    inst->was_idle = !is_online && fleet_member_state(fleet, inst) != MEMBER_IN_PROGRESS;
+    silence_fell(fleet, inst);
     fleet_publish(fleet, &(struct change){ .type = is_online ? CHANGE_ONLINE : CHANGE_OFFLINE,
                                            .slot = slot });
 }
@@ -72,7 +76,7 @@ static bool register_new(struct fleet *fleet, const struct register_command *com
     if (!labels_merge(&fleet->labels, 0, command->labels, command->label_count, &labels, err))
         return false;
     uint32_t slot = 0;
-    if (!fleet_reserve(fleet, 2, err) ||
+    if (!fleet_reserve(fleet, 2, err) || !fleet_reserve_labels(fleet, err) ||
         !fleet_add(fleet, command->name, command->ip, &slot, err)) {
         labels_drop(&fleet->labels, labels);
         return false;
@@ -80,7 +84,7 @@ static bool register_new(struct fleet *fleet, const struct register_command *com
     struct instance *inst = fleet_at(fleet, slot);
     inst->labels = labels;
     inst->registered_at = inst->last_seen = fleet->now;
-    place_put(fleet, slot, NULL, MEMBER_NONE);
+    place_put(fleet, slot, NULL, MEMBER_NONE, 0);
     fleet_publish(fleet, &(struct change){ .type = CHANGE_REGISTERED, .slot = slot });
     member_review(fleet, slot);
     *ret_slot = slot;
@@ -92,7 +96,7 @@ static bool register_known(struct fleet *fleet, const struct register_command *c
 {
     struct instance *inst = fleet_at(fleet, slot);
     uint32_t labels = 0;
-    if (!fleet_reserve(fleet, 2, err) ||
+    if (!fleet_reserve(fleet, 2, err) || !fleet_reserve_labels(fleet, err) ||
         !labels_merge(&fleet->labels, 0, command->labels, command->label_count, &labels, err))
         return false;
     bool is_relabelled = command->has_labels && labels != inst->labels;
@@ -253,7 +257,8 @@ bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_
                       report.is_status_new || report.is_back;
     struct rollout *before = fleet_rollout_of(fleet, inst);
     bool is_awaited = awaits_report(fleet_member_state(fleet, inst));
-    if ((is_changed || is_awaited) && !fleet_reserve(fleet, 2, err)) {
+    if (((is_changed || is_awaited) && !fleet_reserve(fleet, 2, err)) ||
+        (report.is_relabelled && !fleet_reserve_labels(fleet, err))) {
         drop_report(fleet, &report);
         return false;
     }
@@ -289,6 +294,7 @@ bool fleet_delete(struct fleet *fleet, uint32_t slot, struct err *err)
         return false;
     struct instance *inst = fleet_touch(fleet, slot);
     struct rollout *r = fleet_rollout_of(fleet, inst);
+    silence_ended(fleet, inst);
     if (r) {
         member_step(fleet, r, slot, MEMBER_LEAVE);
         fleet_publish(fleet,

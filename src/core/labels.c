@@ -328,6 +328,15 @@ bool labels_value(const struct label_sets *sets, uint32_t id, struct text key,
     return true;
 }
 
+uint32_t labels_value_id(const struct label_sets *sets, uint32_t id, struct text key)
+{
+    const struct label_set *set = id ? set_of(sets, id) : NULL;
+    size_t place;
+    if (!set || !find_key(sets->texts, set->labels, set->count, key, &place))
+        return LABELS_ABSENT;
+    return set->labels[place].value;
+}
+
 /* Whether `change` alone leaves the set as it is. *place is where the key is likely to stand: an
  * agent repeats its labels in one order, so the label after the last one is nearly always it. */
 static bool agrees(const struct label_sets *sets, const struct label_set *set,

@@ -62,6 +62,9 @@ void labels_at(const struct label_sets *sets, uint32_t id, size_t i, struct text
 /* The value of `key`; false when the set has no such key. */
 bool labels_value(const struct label_sets *sets, uint32_t id, struct text key,
                   struct text *ret_value);
+/* The same as the interned number of the value, or LABELS_ABSENT. */
+#define LABELS_ABSENT UINT32_MAX
+uint32_t labels_value_id(const struct label_sets *sets, uint32_t id, struct text key);
 /* Whether applying `changes` would give the same set. Never allocates; changes in the order of keys
  * cost one walk. */
 bool labels_would_stay(const struct label_sets *sets, uint32_t id,

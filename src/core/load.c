@@ -36,6 +36,8 @@ static void move_rollout(struct fleet *fleet, struct rollout *r, int64_t delta)
     r->progressed_at += delta;
     if (r->leftover_at)
         r->leftover_at += delta;
+    if (r->wave_due_at)
+        r->wave_due_at += delta;
     uint32_t root = r->live->sets[SET_BUSY];
     for (uint32_t slot = ordered_first(&fleet->members, root); slot != ORDERED_NONE;
          slot = ordered_after(&fleet->members, root, slot))
@@ -52,7 +54,7 @@ bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_
         return err_set(err, ERR_MEMORY, "no memory for the state that was stored");
     place_derive(fleet);
     for (size_t i = 0; i < FLEET_LIVE_MAX && stood_still_ms > 0; i++)
-        if (fleet->live[i] && fleet->live[i]->rollout->state == ROLLOUT_RUNNING)
+        if (fleet->live[i] && fleet->live[i]->rollout->stopped_at == 0)
             move_rollout(fleet, fleet->live[i]->rollout, stood_still_ms);
     return true;
 }

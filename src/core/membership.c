@@ -56,7 +56,7 @@ void member_wish_nothing(struct fleet *fleet, uint32_t slot)
 
 /* ---- the trail (5.1) ------------------------------------------------------------------------ */
 
-static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t rollout)
+static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t rollout, uint32_t wave)
 {
     if (inst->trail_count > 0 && inst->trail[inst->trail_count - 1].rollout == rollout)
         return; /* another attempt: what ran before the first one counts */
@@ -66,7 +66,7 @@ static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t roll
         inst->trail_count--;
     }
     struct trail_entry *top = &inst->trail[inst->trail_count++];
-    *top = (struct trail_entry){ .rollout = rollout };
+    *top = (struct trail_entry){ .rollout = rollout, .wave = (uint8_t)wave };
     fleet_set_version(fleet, &top->previous, inst->current);
 }
 
@@ -91,15 +91,15 @@ static int64_t deadline(int64_t from, int64_t duration)
     return duration > 0 ? from + duration : 0;
 }
 
-/* Deadlines that begin while the rollout is paused begin when it was paused: the pause itself is
- * added when it ends (K7). */
+/* Deadlines that begin while clocks stand still begin when they stopped: that time is added when
+ * they go on (K7). */
 static int64_t clock_of(const struct fleet *fleet, const struct rollout *r)
 {
-    return r->state == ROLLOUT_PAUSED ? r->paused_at : fleet->now;
+    return r->stopped_at ? r->stopped_at : fleet->now;
 }
 
 /* MEMBER_ASSIGN: wish := target, deadlines set, agent woken. */
-static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot)
+static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot, uint32_t wave)
 {
     struct instance *inst = fleet_touch(fleet, slot);
     struct assignment *a = &inst->assignment;
@@ -117,7 +117,7 @@ static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot)
         if (r->rollback_of)
             trail_remove(fleet, inst, r->rollback_of);
         else
-            trail_push(fleet, inst, r->number);
+            trail_push(fleet, inst, r->number, wave);
     }
     a->cause = CAUSE_NONE;
     a->is_acknowledged = false;
@@ -201,9 +201,10 @@ bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum mem
     if (!row)
         return false;
 
+    uint32_t wave = place_wave(fleet, inst, r); /* before the order changes what it follows from */
     enum member_state next = sm_target(row, (uint8_t)state);
     if (row->then & SM_DO(member, MEMBER_ASSIGN))
-        assign(fleet, r, slot);
+        assign(fleet, r, slot, wave);
     if (inst->assignment.rollout == r->number && inst->assignment.state != next) {
         fleet_touch(fleet, slot);
         inst->assignment.state = (uint8_t)next;
@@ -213,7 +214,7 @@ bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum mem
         blame(fleet, r, slot, cause);
     if (row->then & SM_DO(member, MEMBER_CREDIT))
         credit(fleet, r, slot);
-    place_put(fleet, slot, next == MEMBER_NONE ? NULL : r->live, next);
+    place_put(fleet, slot, next == MEMBER_NONE ? NULL : r->live, next, wave);
     return true;
 }
 

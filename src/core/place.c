@@ -3,6 +3,7 @@
 #include "core/place.h"
 
 #include "core/entering.h"
+#include "core/waves.h"
 
 #include <assert.h>
 
@@ -64,7 +65,7 @@ struct member_view place_view(const struct fleet *fleet, const struct instance *
     view.is_exempt = !place_target(fleet, inst, r, &target);
     view.is_on_target = !view.is_exempt && version_is_at(inst->current, target);
     view.min_healthy_ms = r->config.min_healthy_ms;
-    view.clocks_stand_still = r->state == ROLLOUT_PAUSED;
+    view.clocks_stand_still = r->stopped_at != 0;
     if (inst->assignment.rollout == r->number) {
         const struct assignment *a = &inst->assignment;
         view.healthy_since = a->healthy_since;
@@ -123,7 +124,7 @@ static enum member_set set_of(const struct instance *inst, enum member_state sta
 }
 
 static struct placement placement_of(const struct instance *inst, const struct rollout_live *live,
-                                     enum member_state state, bool is_joiner)
+                                     enum member_state state, bool is_joiner, uint32_t wave)
 {
     bool is_online = inst->presence == PRESENCE_ONLINE;
     struct placement p = { .state = (uint8_t)state,
@@ -134,6 +135,8 @@ static struct placement placement_of(const struct instance *inst, const struct r
     bool is_mine = inst->assignment.rollout == live->rollout->number;
     p.live = (uint16_t)(live->index + 1);
     p.rollout = live->rollout->number;
+    p.wave = (uint8_t)wave;
+    p.lot = lots_find(&live->lots, wave, inst->labels);
     p.is_joiner = is_joiner;
     p.set = (uint8_t)set_of(inst, state, is_joiner);
     p.is_available = is_online && inst->status == INSTANCE_HEALTHY && state != MEMBER_IN_PROGRESS;
@@ -143,21 +146,9 @@ static struct placement placement_of(const struct instance *inst, const struct r
     return p;
 }
 
-static void count_member(struct tally *tally, const struct placement *p, uint32_t one)
+static bool is_busy(const struct placement *p)
 {
-    /* `one` is 1 or its two's complement negative: unsigned arithmetic wraps by definition. */
-    tally->total += one;
-    tally->pending += p->state == MEMBER_PENDING ? one : 0;
-    tally->pending_online += p->state == MEMBER_PENDING && p->is_online ? one : 0;
-    tally->retrying += p->is_retrying ? one : 0;
-    tally->in_progress += p->state == MEMBER_IN_PROGRESS ? one : 0;
-    tally->settling += p->is_settling ? one : 0;
-    tally->completed += p->state == MEMBER_COMPLETED || p->state == MEMBER_NOT_NEEDED ? one : 0;
-    tally->already_current += p->state == MEMBER_NOT_NEEDED ? one : 0;
-    tally->failed += p->state == MEMBER_FAILED ? one : 0;
-    tally->acknowledged += p->is_acknowledged ? one : 0;
-    tally->offline += p->is_online ? 0 : one;
-    tally->available += p->is_available ? one : 0;
+    return p->live && p->state == MEMBER_IN_PROGRESS;
 }
 
 static void count_instance(struct tally_fleet *tally, const struct placement *p, uint32_t one)
@@ -166,16 +157,32 @@ static void count_instance(struct tally_fleet *tally, const struct placement *p,
         return;
     tally->by_status[p->status] += one;
     tally->online += p->is_online ? one : 0;
-    tally->in_progress += p->live && p->state == MEMBER_IN_PROGRESS ? one : 0;
+    tally->in_progress += is_busy(p) ? one : 0;
+    tally->busy_online += is_busy(p) && p->is_online ? one : 0;
+}
+
+static void count_member(struct rollout_live *live, const struct placement *p, uint32_t one)
+{
+    tally_count(&live->tally, p, one);
+    tally_count(&live->waves[p->wave], p, one);
+    lots_count(&live->lots, p, one);
+}
+
+/* Failure domains of all live rollouts see who is in flight (7.1). */
+static void count_busy(struct fleet *fleet, uint32_t labels, uint32_t one)
+{
+    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++)
+        if (fleet->live[i])
+            lots_count_busy(&fleet->live[i]->lots, labels, one);
 }
 
 static bool placement_equal(const struct placement *a, const struct placement *b)
 {
-    return a->live == b->live && a->rollout == b->rollout && a->set == b->set &&
-           a->state == b->state && a->is_joiner == b->is_joiner && a->status == b->status &&
-           a->is_online == b->is_online && a->is_available == b->is_available &&
-           a->is_settling == b->is_settling && a->is_acknowledged == b->is_acknowledged &&
-           a->is_retrying == b->is_retrying;
+    return a->live == b->live && a->rollout == b->rollout && a->set == b->set && a->lot == b->lot &&
+           a->wave == b->wave && a->state == b->state && a->is_joiner == b->is_joiner &&
+           a->status == b->status && a->is_online == b->is_online &&
+           a->is_available == b->is_available && a->is_settling == b->is_settling &&
+           a->is_acknowledged == b->is_acknowledged && a->is_retrying == b->is_retrying;
 }
 
 /* The live part that counts `p`, or NULL: the members of an ended rollout are left as they are. */
@@ -193,9 +200,44 @@ static struct placement effective(const struct fleet *fleet, const struct placem
     return (struct placement){ .status = placed->status, .is_online = placed->is_online };
 }
 
-static uint32_t *set_root(struct rollout_live *live, const struct placement *p)
+static bool is_candidate(const struct placement *p)
 {
-    return live && p->set != SET_NONE ? &live->sets[p->set] : NULL;
+    return p->set >= SET_FIRST_FAILED && p->set <= SET_LATER_HEALTHY;
+}
+
+static uint32_t class_of(const struct placement *p)
+{
+    return p->set - (uint32_t)SET_FIRST_FAILED;
+}
+
+static void take_out_of_set(struct fleet *fleet, struct rollout_live *live,
+                            const struct placement *p, uint32_t slot)
+{
+    if (is_candidate(p))
+        lots_remove(&live->lots, p->lot, class_of(p), slot);
+    else if (p->set != SET_NONE)
+        ordered_remove(&fleet->members, &live->sets[p->set], slot);
+}
+
+static void put_in_set(struct fleet *fleet, struct rollout_live *live, const struct placement *p,
+                       uint32_t slot)
+{
+    if (is_candidate(p) && live->is_entering)
+        lots_append(&live->lots, p->lot, class_of(p), slot);
+    else if (is_candidate(p))
+        lots_insert(&live->lots, p->lot, class_of(p), slot);
+    else if (p->set != SET_NONE && live->is_entering)
+        ordered_append(&fleet->members, &live->sets[p->set], slot);
+    else if (p->set != SET_NONE)
+        ordered_insert(&fleet->members, &live->sets[p->set], slot);
+}
+
+static bool is_in_set(const struct fleet *fleet, const struct rollout_live *live,
+                      const struct placement *p, uint32_t slot)
+{
+    if (is_candidate(p))
+        return lots_has(&live->lots, p->lot, class_of(p), slot);
+    return p->set == SET_NONE || ordered_has(&fleet->members, live->sets[p->set], slot);
 }
 
 /* Moves the instance from where it is counted to `next`. */
@@ -205,21 +247,32 @@ static void move(struct fleet *fleet, uint32_t slot, const struct placement *nex
     struct placement placed = effective(fleet, &inst->placed);
     struct rollout_live *left = counting(fleet, &placed);
     struct rollout_live *joined = counting(fleet, next);
-    uint32_t *from = set_root(left, &placed);
-    uint32_t *to = set_root(joined, next);
+    bool stays = left == joined && placed.set == next->set &&
+                 (!is_candidate(next) || placed.lot == next->lot);
+    if (left && !stays)
+        take_out_of_set(fleet, left, &placed, slot);
     count_instance(&fleet->tally, &placed, UINT32_MAX);
     if (left)
-        count_member(&left->tally, &placed, UINT32_MAX);
-    if (from && from != to)
-        ordered_remove(&fleet->members, from, slot);
+        count_member(left, &placed, UINT32_MAX);
     count_instance(&fleet->tally, next, 1);
     if (joined)
-        count_member(&joined->tally, next, 1);
-    if (to && from != to && joined->is_entering)
-        ordered_append(&fleet->members, to, slot);
-    else if (to && from != to)
-        ordered_insert(&fleet->members, to, slot);
+        count_member(joined, next, 1);
+    if (is_busy(&placed) != is_busy(next))
+        count_busy(fleet, inst->labels, is_busy(next) ? 1 : UINT32_MAX);
+    if (joined && !stays)
+        put_in_set(fleet, joined, next, slot);
     inst->placed = *next;
+}
+
+void place_set_labels(struct fleet *fleet, struct instance *inst, uint32_t labels)
+{
+    struct placement placed = effective(fleet, &inst->placed);
+    if (is_busy(&placed)) {
+        count_busy(fleet, inst->labels, UINT32_MAX);
+        count_busy(fleet, labels, 1);
+    }
+    labels_drop(&fleet->labels, inst->labels);
+    inst->labels = labels;
 }
 
 void place_sign(const struct fleet *fleet, struct instance *inst)
@@ -227,6 +280,14 @@ void place_sign(const struct fleet *fleet, struct instance *inst)
     const struct rollout *r = fleet_rollout_of(fleet, inst);
     inst->member_of = r ? r->number : 0;
     inst->is_joiner = r && inst->placed.is_joiner;
+    inst->wave = r ? inst->placed.wave : 0;
+}
+
+uint32_t place_wave(const struct fleet *fleet, const struct instance *inst, const struct rollout *r)
+{
+    if (fleet_rollout_of(fleet, inst) == r)
+        return inst->placed.wave;
+    return r->state == ROLLOUT_UNKNOWN ? waves_of(fleet, inst, r) : r->wave_count - 1;
 }
 
 /* Whoever joins a rollout that has started is a joiner (A6). */
@@ -237,12 +298,14 @@ static bool joins_late(const struct instance *inst, const struct rollout *before
 }
 
 void place_put(struct fleet *fleet, uint32_t slot, struct rollout_live *live,
-               enum member_state state)
+               enum member_state state, uint32_t wave)
 {
     struct instance *inst = fleet_at(fleet, slot);
     struct rollout *before = fleet_rollout_of(fleet, inst);
     bool is_joiner = live && joins_late(inst, before, live->rollout);
-    struct placement next = placement_of(inst, live, live ? state : MEMBER_NONE, is_joiner);
+    if (live)
+        lots_get(&live->lots, wave, inst->labels);
+    struct placement next = placement_of(inst, live, live ? state : MEMBER_NONE, is_joiner, wave);
     if (!placement_equal(&inst->placed, &next)) {
         if (before)
             fleet_touch_rollout(fleet, before);
@@ -258,7 +321,7 @@ void place_put(struct fleet *fleet, uint32_t slot, struct rollout_live *live,
 void place_again(struct fleet *fleet, uint32_t slot)
 {
     const struct instance *inst = fleet_at(fleet, slot);
-    place_put(fleet, slot, counting(fleet, &inst->placed), inst->placed.state);
+    place_put(fleet, slot, counting(fleet, &inst->placed), inst->placed.state, inst->placed.wave);
 }
 
 void place_take_out(struct fleet *fleet, uint32_t slot)
@@ -311,6 +374,17 @@ static bool derive_joiner(const struct instance *inst, const struct rollout_live
     return live && inst->changed_index > live->rollout->started_index && inst->is_joiner;
 }
 
+static uint32_t derive_wave(const struct fleet *fleet, const struct instance *inst,
+                            const struct rollout_live *live)
+{
+    if (!live)
+        return 0;
+    const struct rollout *r = live->rollout;
+    if (inst->changed_index <= r->started_index)
+        return waves_of(fleet, inst, r);
+    return inst->wave < r->wave_count ? inst->wave : r->wave_count - 1;
+}
+
 static void forget_places(struct fleet *fleet)
 {
     timers_clear_all(&fleet->timers);
@@ -318,10 +392,15 @@ static void forget_places(struct fleet *fleet)
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         if (!fleet->live[i])
             continue;
-        fleet->live[i]->tally = (struct tally){ .total = 0 };
+        struct rollout_live *live = fleet->live[i];
+        live->tally = (struct tally){ .total = 0 };
+        for (uint32_t wave = 0; wave < live->rollout->wave_count; wave++)
+            live->waves[wave] = (struct tally){ .total = 0 };
         for (size_t set = 0; set < MEMBER_SET_COUNT; set++)
-            fleet->live[i]->sets[set] = ORDERED_NONE;
+            live->sets[set] = ORDERED_NONE;
+        lots_clear(&live->lots, waves_admitted(live->rollout));
     }
+    silence_begin(fleet);
 }
 
 static void derive_one(struct fleet *fleet, uint32_t slot)
@@ -329,10 +408,17 @@ static void derive_one(struct fleet *fleet, uint32_t slot)
     struct instance *inst = fleet_at(fleet, slot);
     struct rollout_live *live = derive_live(fleet, inst);
     enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
-    struct placement next = placement_of(inst, live, state, derive_joiner(inst, live));
+    uint32_t wave = derive_wave(fleet, inst, live);
+    if (live) {
+        bool has_room = lots_reserve(&live->lots); /* that of a rollout revived needs it again */
+        assert(has_room);
+        lots_get(&live->lots, wave, inst->labels);
+    }
+    struct placement next = placement_of(inst, live, state, derive_joiner(inst, live), wave);
     inst->placed = (struct placement){ .status = STATUS_UNCOUNTED };
     move(fleet, slot, &next);
     place_arm(fleet, slot);
+    silence_fell(fleet, inst);
 }
 
 /* In order of keys, so that sets are filled in linear time. */
@@ -349,6 +435,9 @@ static void derive_listed(struct fleet *fleet, uint32_t *slots)
     }
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
+            entering_finish_sets(fleet, fleet->live[i]);
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
+        if (fleet->live[i])
             entering_end(fleet, fleet->live[i]);
 }
 
@@ -362,6 +451,9 @@ void place_derive(struct fleet *fleet)
         memory_give(fleet->memory, slots, size);
         return;
     }
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
+        if (fleet->live[i])
+            lots_finish(&fleet->live[i]->lots);
     for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
         const struct instance *inst = fleet_at(fleet, slot);
         if (inst->texts && !inst->is_gone)
@@ -387,6 +479,9 @@ void place_rebuild(struct fleet *fleet)
 struct recount {
     struct tally_fleet fleet;
     struct tally live[FLEET_LIVE_MAX];
+    struct tally *waves[FLEET_LIVE_MAX]; /* NULL: not counted */
+    struct cell *cells[FLEET_LIVE_MAX];
+    struct silence silence;
     uint32_t instances;
     size_t faults;
     struct err *what;
@@ -401,27 +496,70 @@ static void differ(struct recount *r, const struct instance *inst, const char *s
                 inst ? err_excerpt(instance_key(inst), excerpt) : "counters", sentence);
 }
 
+static void recount_domains(const struct fleet *fleet, struct recount *r, size_t i,
+                            const struct placement *p)
+{
+    const struct lots *lots = &fleet->live[i]->lots;
+    for (uint32_t d = 0; r->cells[i] && d < lots->rollout->config.domain_count; d++)
+        tally_count(&r->cells[i][lots->list[p->lot].cells[d]].tally, p, 1);
+}
+
+static void recount_busy(const struct fleet *fleet, struct recount *r, const struct instance *inst)
+{
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
+        if (r->cells[i])
+            lots_recount_busy(&fleet->live[i]->lots, r->cells[i], inst->labels);
+}
+
+static void check_counters(struct fleet *fleet, const struct instance *inst,
+                           const struct placement *p, struct recount *r)
+{
+    r->instances++;
+    count_instance(&r->fleet, p, 1);
+    silence_recount(&r->silence, inst);
+    if (!p->live)
+        return;
+    size_t i = p->live - 1u;
+    tally_count(&r->live[i], p, 1);
+    if (r->waves[i])
+        tally_count(&r->waves[i][p->wave], p, 1);
+    recount_domains(fleet, r, i, p);
+    if (is_busy(p))
+        recount_busy(fleet, r, inst);
+}
+
 static void check_one(struct fleet *fleet, uint32_t slot, struct recount *r)
 {
     struct instance *inst = fleet_at(fleet, slot);
     struct placement p = effective(fleet, &inst->placed);
     struct rollout_live *live = derive_live(fleet, inst);
     enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
-    struct placement expected = placement_of(inst, live, state, derive_joiner(inst, live));
-    r->instances++;
-    count_instance(&r->fleet, &p, 1);
-    if (p.live)
-        count_member(&r->live[p.live - 1], &p, 1);
+    struct placement expected =
+        placement_of(inst, live, state, derive_joiner(inst, live), derive_wave(fleet, inst, live));
     if (!placement_equal(&p, &expected))
         differ(r, inst, "its place is not the one that follows from its record");
-    const uint32_t *root = set_root(counting(fleet, &p), &p);
-    if (root && !ordered_has(&fleet->members, *root, slot))
+    if (p.live && !is_in_set(fleet, fleet->live[p.live - 1], &p, slot))
         differ(r, inst, "missing in its member set");
     if (fleet_find(fleet, instance_key(inst)) != slot)
         differ(r, inst, "not found by its key");
-    int64_t due = due_of(fleet, inst);
-    if (timers_due(&fleet->timers, slot) > due)
+    if (timers_due(&fleet->timers, slot) > due_of(fleet, inst))
         differ(r, inst, "its timer is later than its due time");
+    check_counters(fleet, inst, &p, r);
+}
+
+static void check_live(const struct rollout_live *live, size_t i, struct recount *r)
+{
+    const struct tally *t = &live->tally;
+    uint32_t waves = live->rollout->wave_count;
+    if (memcmp(t, &r->live[i], sizeof *t) != 0)
+        differ(r, NULL, "the counters of a rollout are not a recount");
+    if (t->total != t->pending + t->in_progress + t->completed + t->failed)
+        differ(r, NULL, "the counters of a rollout do not add up");
+    if (r->waves[i] && memcmp(r->waves[i], live->waves, waves * sizeof live->waves[0]) != 0)
+        differ(r, NULL, "the counters of a wave are not a recount");
+    const char *fault = lots_fault(&live->lots, r->cells[i]);
+    if (fault)
+        differ(r, NULL, fault);
 }
 
 static void check_sums(struct fleet *fleet, struct recount *r)
@@ -430,27 +568,50 @@ static void check_sums(struct fleet *fleet, struct recount *r)
         differ(r, NULL, "the counters of the fleet are not a recount");
     if (r->instances != fleet->instance_count)
         differ(r, NULL, "the number of instances is not a recount");
+    if (!silence_equal(&fleet->silence, &r->silence))
+        differ(r, NULL, "the number of those who fell silent is not a recount");
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
+        if (fleet->live[i])
+            check_live(fleet->live[i], i, r);
+}
+
+static void take_counters(const struct fleet *fleet, struct recount *r)
+{
+    r->silence = silence_empty(&fleet->silence);
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         const struct rollout_live *live = fleet->live[i];
         if (!live)
             continue;
-        const struct tally *t = &live->tally;
-        if (memcmp(t, &r->live[i], sizeof *t) != 0)
-            differ(r, NULL, "the counters of a rollout are not a recount");
-        if (t->total != t->pending + t->in_progress + t->completed + t->failed)
-            differ(r, NULL, "the counters of a rollout do not add up");
+        r->waves[i] =
+            memory_take_zeroed(fleet->memory, live->rollout->wave_count * sizeof r->waves[i][0]);
+        if (live->lots.cell_count > 0)
+            r->cells[i] =
+                memory_take_zeroed(fleet->memory, live->lots.cell_count * sizeof r->cells[i][0]);
+    }
+}
+
+static void give_counters(const struct fleet *fleet, struct recount *r)
+{
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
+        const struct rollout_live *live = fleet->live[i];
+        if (!live)
+            continue;
+        memory_give(fleet->memory, r->waves[i], live->rollout->wave_count * sizeof r->waves[i][0]);
+        memory_give(fleet->memory, r->cells[i], live->lots.cell_count * sizeof r->cells[i][0]);
     }
 }
 
 size_t place_check(struct fleet *fleet, struct err *ret_what)
 {
     struct recount r = { .what = ret_what };
+    take_counters(fleet, &r);
     for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
         const struct instance *inst = fleet_at(fleet, slot);
         if (inst->texts && !inst->is_gone)
             check_one(fleet, slot, &r);
     }
     check_sums(fleet, &r);
+    give_counters(fleet, &r);
     return r.faults;
 }
 

@@ -17,14 +17,21 @@ bool place_target(const struct fleet *fleet, const struct instance *inst, const 
                   struct version *ret);
 
 /* To be called after each change of the record: moves the instance to where it now belongs, as a
- * member of `live` (NULL: none) in `state`. Never needs memory. */
+ * member of `live` (NULL: none) in `state` and `wave`. Needs no memory, but for labels that are new
+ * to a failure domain, for which room was reserved. */
 void place_put(struct fleet *fleet, uint32_t slot, struct rollout_live *live,
-               enum member_state state);
+               enum member_state state, uint32_t wave);
 /* The same, as the member it was. */
 void place_again(struct fleet *fleet, uint32_t slot);
 /* Writes into the record of which live rollout it is a member now; for fleet_touch(). Records that
  * are not touched keep what they said, so that a start need not write the whole fleet. */
 void place_sign(const struct fleet *fleet, struct instance *inst);
+/* The wave of a member of `r`; of a future one the wave it will belong to. */
+uint32_t place_wave(const struct fleet *fleet, const struct instance *inst,
+                    const struct rollout *r);
+/* Replaces the labels of the record and takes over the caller's use of them; place_put() or
+ * place_again() follow. */
+void place_set_labels(struct fleet *fleet, struct instance *inst, uint32_t labels);
 /* Out of all counters, sets and timers; for a record that goes. */
 void place_take_out(struct fleet *fleet, uint32_t slot);
 
@@ -42,7 +49,7 @@ bool place_derive_member(const struct fleet *fleet, const struct instance *inst,
                          const struct rollout *r);
 
 /* Derives everything anew from the records. Needs no memory when all live rollouts have their live
- * part, but is faster with some. */
+ * part with all failure domains, but is faster with some. */
 void place_rebuild(struct fleet *fleet);
 /* The same for all but the keys and their order, which are right already. */
 void place_derive(struct fleet *fleet);

@@ -5,6 +5,7 @@
 #include "core/membership.h"
 #include "core/place.h"
 #include "core/rollback.h"
+#include "core/waves.h"
 
 #include <assert.h>
 
@@ -19,7 +20,9 @@ struct rollout_view {
 bool progress_only_leftovers(const struct rollout *r)
 {
     const struct tally *t = rollout_tally(r);
-    return t->in_progress == 0 && t->pending_online == 0 && t->pending + t->failed > 0;
+    if (t->pending + t->failed == 0 || !waves_are_quiet(r))
+        return false;
+    return waves_are_passed(r) || waves_lack_proof(r);
 }
 
 /* Leftovers that hold completion up: offline members do not where the request says `skip`. */
@@ -34,16 +37,32 @@ static bool leftover_time_is_over(const struct fleet *fleet, const struct rollou
     return progress_only_leftovers(r) && r->leftover_at != 0 && fleet->now >= r->leftover_at;
 }
 
-/* P3 and the bad end of P9: why the rollout has to stop, or ROLLOUT_CAUSE_NONE. */
+/* Failed members, as far as nobody has accepted them, of the rollout, the open wave or a domain. */
+static enum rollout_cause threshold_breach(const struct rollout *r)
+{
+    const struct tally *t = rollout_tally(r);
+    const struct tally *open = wave_tally(r, r->open_wave);
+    if (t->failed - t->acknowledged >= rollout_threshold(r) ||
+        open->failed - open->acknowledged >= wave_threshold(r, r->open_wave))
+        return ROLLOUT_CAUSE_THRESHOLD;
+    return r->live->lots.breached > 0 ? ROLLOUT_CAUSE_DOMAIN_THRESHOLD : ROLLOUT_CAUSE_NONE;
+}
+
+/* P3, a failed gate and the bad end of P9: why the rollout has to stop, or ROLLOUT_CAUSE_NONE. */
 static enum rollout_cause breach(const struct fleet *fleet, const struct rollout *r)
 {
     const struct tally *t = rollout_tally(r);
-    if (t->failed - t->acknowledged >= rollout_threshold(r))
-        return ROLLOUT_CAUSE_THRESHOLD;
+    if (!r->live || r->stopped_at != 0)
+        return ROLLOUT_CAUSE_NONE; /* what was seen meanwhile is judged when clocks go on */
+    enum rollout_cause cause = threshold_breach(r);
+    if (cause != ROLLOUT_CAUSE_NONE)
+        return cause;
     if (r->config.progress_deadline_ms > 0 && t->in_progress > 0 &&
         fleet->now >= r->progressed_at + r->config.progress_deadline_ms)
         return ROLLOUT_CAUSE_PROGRESS_DEADLINE;
-    bool is_hopeless = t->completed == 0 ||
+    if (waves_gate_undecided(r, UNDECIDED_FAILS))
+        return ROLLOUT_CAUSE_GATE;
+    bool is_hopeless = waves_lack_proof(r) ||
                        (r->config.on_leftover == ON_LEFTOVER_FAIL && awaited_leftovers(r) > 0);
     if (is_hopeless && leftover_time_is_over(fleet, r))
         return ROLLOUT_CAUSE_LEFTOVER;
@@ -52,19 +71,33 @@ static enum rollout_cause breach(const struct fleet *fleet, const struct rollout
 
 static bool leftovers_are_accepted(const struct fleet *fleet, const struct rollout *r)
 {
-    if (!progress_only_leftovers(r) || rollout_tally(r)->completed == 0)
+    if (!progress_only_leftovers(r) || !waves_are_passed(r) || r->stopped_at != 0)
         return false;
     return awaited_leftovers(r) == 0 ||
            (r->config.on_leftover == ON_LEFTOVER_COMPLETE && leftover_time_is_over(fleet, r));
 }
 
-static uint32_t free_slots(const struct rollout *r)
+uint32_t progress_free_slots(const struct rollout *r)
 {
     uint32_t busy = rollout_tally(r)->in_progress;
     uint32_t limit = rollout_batch_limit(r);
-    if (r->config.mode == MODE_BARRIER && busy > 0)
+    if (wave_mode(r, r->open_wave) == MODE_BARRIER && busy > 0)
         return 0;
     return busy < limit ? limit - busy : 0;
+}
+
+bool progress_may_take_available(const struct rollout *r)
+{
+    const struct tally *t = rollout_tally(r);
+    return t->available > amount_up(r->config.min_available, t->total);
+}
+
+/* P6, P7: asking parks what a full domain keeps back; no record knows of that. */
+static bool can_pick(const struct rollout *r)
+{
+    return r->live && r->stopped_at == 0 && progress_free_slots(r) > 0 &&
+           rollout_tally(r)->pending_online > 0 &&
+           lots_next(&r->live->lots, progress_may_take_available(r)) != ORDERED_NONE;
 }
 
 static bool breaches(const struct rollout_view *v, bool is_undo, enum rollout_on_failure action)
@@ -82,13 +115,17 @@ static bool holds(const void *subject, unsigned guard)
     const struct tally *t = rollout_tally(r);
     switch ((enum rollout_guard)guard) {
     case ROLLOUT_NOBODY_NEEDS_IT: return t->completed == t->total;
+    case ROLLOUT_GATE_PAUSES:
+        return r->stopped_at == 0 && waves_gate_undecided(r, UNDECIDED_PAUSES);
     case ROLLOUT_BREACH_PAUSES: return breaches(v, false, ON_FAILURE_PAUSE);
     case ROLLOUT_BREACH_ROLLS_BACK: return breaches(v, false, ON_FAILURE_ROLLBACK);
     case ROLLOUT_BREACH_ENDS_UNDO: return breaches(v, true, ON_FAILURE_ABORT);
     case ROLLOUT_BREACH_ABORTS: return breaches(v, false, ON_FAILURE_ABORT);
-    case ROLLOUT_ALL_DONE: return t->completed == t->total;
+    case ROLLOUT_ALL_DONE: return t->completed == t->total && waves_are_passed(r);
     case ROLLOUT_LEFTOVERS_ACCEPTED: return leftovers_are_accepted(v->fleet, r);
-    case ROLLOUT_CAN_PICK: return t->pending_online > 0 && free_slots(r) > 0;
+    case ROLLOUT_WAVE_MOVES: return r->stopped_at == 0 && waves_would_move(v->fleet, r);
+    case ROLLOUT_CAN_PROMOTE: return waves_can_promote(r);
+    case ROLLOUT_CAN_PICK: return can_pick(r);
     case ROLLOUT_LEFTOVERS_APPEAR: return r->leftover_at == 0 && progress_only_leftovers(r);
     case ROLLOUT_LEFTOVERS_VANISH: return r->leftover_at != 0 && !progress_only_leftovers(r);
     case ROLLOUT_HAS_FAILED_MEMBERS: return t->failed > 0;
@@ -122,19 +159,30 @@ static void each_member(struct fleet *fleet, struct rollout *r, enum member_set 
     }
 }
 
+/* The same for all candidates. The visit must leave them where they are. */
+static void each_candidate(struct fleet *fleet, struct rollout *r,
+                           void (*visit)(struct fleet *, struct rollout *, uint32_t slot))
+{
+    const struct lots *lots = &r->live->lots;
+    for (uint32_t i = 0; i < lots->count * LOT_CLASSES; i++) {
+        uint32_t root = lots->list[i / LOT_CLASSES].queues[i % LOT_CLASSES].root;
+        for (uint32_t slot = ordered_first(&fleet->members, root); slot != ORDERED_NONE;
+             slot = ordered_after(&fleet->members, root, slot))
+            visit(fleet, r, slot);
+    }
+}
+
 /* P7, P8: candidates in pick order until the slots or they run out. */
 static void pick(struct fleet *fleet, struct rollout *r)
 {
-    uint32_t slots = free_slots(r);
-    for (unsigned set = SET_FIRST_FAILED; set <= SET_LATER_HEALTHY && slots > 0;) {
-        uint32_t slot = ordered_first(&fleet->members, r->live->sets[set]);
-        if (slot == ORDERED_NONE) {
-            set++;
-            continue;
-        }
+    /* In barrier mode the first pick would close the batch: slots are counted before. */
+    uint32_t slots = progress_free_slots(r);
+    for (; slots > 0 && r->stopped_at == 0; slots--) {
+        uint32_t slot = lots_next(&r->live->lots, progress_may_take_available(r));
+        if (slot == ORDERED_NONE)
+            return;
         bool picked = member_step(fleet, r, slot, MEMBER_PICK);
         assert(picked);
-        slots--;
     }
 }
 
@@ -146,24 +194,52 @@ static void arm_again(struct fleet *fleet, struct rollout *r, uint32_t slot)
 
 static void move_deadlines(struct fleet *fleet, struct rollout *r, uint32_t slot)
 {
-    int64_t delta = fleet->now - r->paused_at;
+    int64_t delta = fleet->now - r->stopped_at;
     struct assignment *a = &fleet_touch(fleet, slot)->assignment;
     if (a->deadline_at)
         a->deadline_at += delta;
     if (a->health_deadline_at)
         a->health_deadline_at += delta;
-    place_again(fleet, slot);
 }
 
-static void move_clocks(struct fleet *fleet, struct rollout *r)
+static void stop_clocks(struct fleet *fleet, struct rollout *r)
 {
+    if (r->stopped_at != 0)
+        return;
+    r->stopped_at = fleet->now;
+    each_member(fleet, r, SET_BUSY, arm_again);
+}
+
+/* K7: the time that stood still does not count. Stays stopped while the other reason holds. */
+static void start_clocks(struct fleet *fleet, struct rollout *r)
+{
+    if (r->stopped_at == 0 || r->state == ROLLOUT_PAUSED || r->frozen_at != 0)
+        return;
     each_member(fleet, r, SET_BUSY, move_deadlines);
-    int64_t delta = fleet->now - r->paused_at;
+    int64_t delta = fleet->now - r->stopped_at;
     r->progressed_at += delta;
     if (r->leftover_at)
         r->leftover_at += delta;
-    r->paused_at = 0;
-    r->is_breach_pause = false;
+    if (r->wave_due_at)
+        r->wave_due_at += delta;
+    r->stopped_at = 0;
+    each_member(fleet, r, SET_BUSY, arm_again);
+}
+
+void progress_freeze(struct fleet *fleet, struct rollout *r)
+{
+    fleet_touch_rollout(fleet, r);
+    r->frozen_at = fleet->silence.frozen_at;
+    r->frozen_count = fleet->silence.fallen;
+    stop_clocks(fleet, r);
+}
+
+void progress_thaw(struct fleet *fleet, struct rollout *r)
+{
+    fleet_touch_rollout(fleet, r);
+    r->frozen_at = 0;
+    r->frozen_count = 0;
+    start_clocks(fleet, r);
 }
 
 static void acknowledge_one(struct fleet *fleet, struct rollout *r, uint32_t slot)
@@ -178,6 +254,7 @@ static void acknowledge(struct fleet *fleet, struct rollout *r)
     each_member(fleet, r, SET_BROKEN, acknowledge_one);
     r->progressed_at = fleet->now;
     r->leftover_at = 0; /* what is left over gets its time once more */
+    waves_again(fleet, r);
 }
 
 static void try_again(struct fleet *fleet, struct rollout *r, uint32_t slot)
@@ -199,10 +276,12 @@ static void withdraw_one(struct fleet *fleet, struct rollout *r, uint32_t slot)
  * wait for another attempt have one too. */
 static void withdraw(struct fleet *fleet, struct rollout *r)
 {
-    bool has_retrying = rollout_tally(r)->retrying > 0;
-    for (unsigned set = SET_FIRST_FAILED; set < MEMBER_SET_COUNT; set++)
-        if (has_retrying || set == SET_BUSY || set == SET_BROKEN)
-            each_member(fleet, r, (enum member_set)set, withdraw_one);
+    each_member(fleet, r, SET_BUSY, withdraw_one);
+    each_member(fleet, r, SET_BROKEN, withdraw_one);
+    if (rollout_tally(r)->retrying == 0)
+        return;
+    each_member(fleet, r, SET_AWAY, withdraw_one);
+    each_candidate(fleet, r, withdraw_one);
 }
 
 /* While only leftovers remained nobody was in flight: that time is no lack of progress (P3). */
@@ -210,23 +289,30 @@ static void disarm_leftovers(const struct fleet *fleet, struct rollout *r)
 {
     if (r->leftover_at == 0)
         return;
-    int64_t now = r->state == ROLLOUT_PAUSED ? r->paused_at : fleet->now;
+    int64_t now = r->stopped_at ? r->stopped_at : fleet->now;
     r->progressed_at += now - (r->leftover_at - r->config.leftover_timeout_ms);
     r->leftover_at = 0;
 }
 
 static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
-                      enum rollout_event event)
+                      enum rollout_event event, const struct rollout_order *order)
 {
+    if (effects & SM_DO(rollout, ROLLOUT_MOVE_WAVE))
+        waves_move(fleet, r);
+    if (effects & SM_DO(rollout, ROLLOUT_PASS_ON))
+        waves_promote(fleet, r, order && order->is_full);
     if (effects & SM_DO(rollout, ROLLOUT_PICK))
         pick(fleet, r);
     if (effects & SM_DO(rollout, ROLLOUT_STOP_CLOCKS)) {
         r->paused_at = fleet->now;
         r->is_breach_pause = event == ROLLOUT_EVALUATE;
-        each_member(fleet, r, SET_BUSY, arm_again);
+        stop_clocks(fleet, r);
     }
-    if (effects & SM_DO(rollout, ROLLOUT_MOVE_CLOCKS))
-        move_clocks(fleet, r);
+    if (effects & SM_DO(rollout, ROLLOUT_MOVE_CLOCKS)) {
+        r->paused_at = 0;
+        r->is_breach_pause = false;
+        start_clocks(fleet, r);
+    }
     if (effects & SM_DO(rollout, ROLLOUT_ACKNOWLEDGE))
         acknowledge(fleet, r);
     if (effects & SM_DO(rollout, ROLLOUT_ARM_LEFTOVERS))
@@ -249,7 +335,7 @@ static void let_go(struct fleet *fleet, struct rollout *r, uint32_t slot)
         inst->assignment.state = MEMBER_NONE;
         inst->assignment.ended_at = fleet->now;
     }
-    place_put(fleet, slot, NULL, MEMBER_NONE);
+    place_put(fleet, slot, NULL, MEMBER_NONE, 0);
 }
 
 static void end(struct fleet *fleet, struct rollout *r, const struct rollout_order *order)
@@ -264,7 +350,9 @@ static void note_end(const struct fleet *fleet, struct rollout *r, enum rollout_
 {
     r->ended_at = fleet->now;
     r->final = r->live->tally;
-    r->leftover_at = r->paused_at = 0;
+    for (uint32_t i = 0; i < r->wave_count; i++)
+        r->waves[i].final = r->live->waves[i];
+    r->leftover_at = r->paused_at = r->stopped_at = r->frozen_at = r->wave_due_at = 0;
     if (r->state == ROLLOUT_FAILED)
         r->cause = (uint8_t)cause;
     else
@@ -290,9 +378,19 @@ static void publish_move(struct fleet *fleet, const struct rollout *r, enum roll
                                                                            : types[r->state];
     else if (effects & SM_DO(rollout, ROLLOUT_TRY_AGAIN))
         change.type = CHANGE_ROLLOUT_RETRIED;
+    else if (effects & SM_DO(rollout, ROLLOUT_PASS_ON))
+        change.type = CHANGE_ROLLOUT_PROMOTED;
     else
         return;
     fleet_publish(fleet, &change);
+}
+
+/* Picks and timers are none, and neither is the only wave of a rolling rollout. */
+static bool is_decision(const struct rollout *r, enum rollout_event event, enum rollout_state was,
+                        uint32_t effects)
+{
+    return event != ROLLOUT_EVALUATE || r->state != was ||
+           (effects & SM_DO(rollout, ROLLOUT_MOVE_WAVE) && r->waves[r->open_wave].config);
 }
 
 /* The most records that following a row may touch, each counted once; the rollback reserves for
@@ -302,7 +400,7 @@ static size_t touches_of(const struct rollout *r, const struct sm_row *row)
     const struct tally *t = rollout_tally(r);
     size_t touches = 4;
     if (row->then & SM_DO(rollout, ROLLOUT_PICK)) {
-        uint32_t slots = free_slots(r);
+        uint32_t slots = progress_free_slots(r);
         touches += slots < t->pending_online ? slots : t->pending_online;
     }
     if (row->to != SM_STAY)
@@ -341,15 +439,15 @@ bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event eve
     enum rollout_state was = r->state;
     fleet_touch_rollout(fleet, r);
     r->state = sm_target(row, r->state);
-    if (event != ROLLOUT_EVALUATE || r->state != was)
-        r->generation++; /* a decision; picks and timers are none */
+    if (is_decision(r, event, was, row->then))
+        r->generation++;
     bool is_end = !rollout_is_live(r);
     if (is_end)
         note_end(fleet, r, order ? order->cause : ROLLOUT_CAUSE_NONE);
     if (row->then & SM_DO(rollout, ROLLOUT_RESTORE))
         r->has_no_target = !plan.created;
     publish_move(fleet, r, was, row->then, order ? order->reason : TEXT_NONE);
-    carry_out(fleet, r, row->then, event);
+    carry_out(fleet, r, row->then, event, order);
     if (is_end && r->has_no_target)
         withdraw(fleet, r); /* RB10: statuses stay as evidence, unfinished wishes do not */
     if (is_end)
@@ -359,12 +457,16 @@ bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event eve
 
 /* ---- evaluation ----------------------------------------------------------------------------- */
 
-#define EVALUATIONS_MAX                                                                            \
-    8u /* arming, accepting, picking and ending follow each other at most once */
+/* Arming, accepting, picking and ending follow each other at most once; each wave opens, is done,
+ * soaked and passed, and each of its gates begins and ends. */
+static unsigned evaluations_max(const struct rollout *r)
+{
+    return 8 + r->wave_count * (4 + 2 * LIMIT_GATES);
+}
 
 bool progress_evaluate(struct fleet *fleet, struct rollout *r, struct err *err)
 {
-    for (unsigned i = 0; rollout_is_live(r) && i < EVALUATIONS_MAX; i++) {
+    for (unsigned i = 0; rollout_is_live(r) && i < evaluations_max(r); i++) {
         if (!rollout_would_move(fleet, r, ROLLOUT_EVALUATE))
             break;
         if (!rollout_step(fleet, r, ROLLOUT_EVALUATE, NULL, err))
@@ -388,10 +490,12 @@ void progress_concern(struct fleet *fleet, struct rollout *before, struct rollou
 int64_t progress_due(const struct rollout *r)
 {
     int64_t due = TIMERS_NEVER;
-    if (r->state != ROLLOUT_RUNNING)
+    if (r->state != ROLLOUT_RUNNING || r->stopped_at != 0)
         return due;
     if (r->leftover_at != 0)
         due = r->leftover_at;
+    if (r->wave_due_at != 0 && r->wave_due_at < due)
+        due = r->wave_due_at;
     int64_t deadline = r->config.progress_deadline_ms;
     if (deadline > 0 && rollout_tally(r)->in_progress > 0 && r->progressed_at + deadline < due)
         due = r->progressed_at + deadline;

@@ -12,6 +12,7 @@ struct rollback_plan;
 /* What goes with an event of the rollout machine. */
 struct rollout_order {
     bool finish_in_flight;          /* of an abort */
+    bool is_full;                   /* of a promotion: all later soaks and gates too */
     enum rollout_cause cause;       /* of an event that fails the rollout */
     struct text reason;             /* what the operator said, or empty */
     struct rollback_plan *rollback; /* to be carried out when the step fails the rollout, or NULL */
@@ -32,7 +33,16 @@ bool progress_evaluate(struct fleet *fleet, struct rollout *r, struct err *err);
  * taken only when asked for. What memory does not allow now is done by the next tick. */
 void progress_concern(struct fleet *fleet, struct rollout *before, struct rollout *after);
 
-/* Only failed and offline members remain. */
+/* Most of the fleet fell silent, or is heard again (silence.h): clocks stop, and go on. The latter
+ * touches the members in flight, for which room was reserved. */
+void progress_freeze(struct fleet *fleet, struct rollout *r);
+void progress_thaw(struct fleet *fleet, struct rollout *r);
+
+/* Slots that are free by the batch limit and the mode of the open wave. */
+uint32_t progress_free_slots(const struct rollout *r);
+/* Whether another available member may be taken (min_available). */
+bool progress_may_take_available(const struct rollout *r);
+/* Only failed and offline members remain, and every wave has passed, or the open one cannot. */
 bool progress_only_leftovers(const struct rollout *r);
 /* The instant at which time alone may change the rollout; TIMERS_NEVER: none. */
 int64_t progress_due(const struct rollout *r);

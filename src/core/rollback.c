@@ -8,6 +8,7 @@
 #include "core/membership.h"
 #include "core/place.h"
 #include "core/progress.h"
+#include "core/waves.h"
 
 #include <assert.h>
 
@@ -93,15 +94,36 @@ static bool list_unresolved(struct fleet *fleet, const struct rollout *source, u
 
 /* ---- preparing ------------------------------------------------------------------------------ */
 
+/* A caller's configuration says nothing of waves: they are those of the source, without their own
+ * limits, soaks and gates. */
+static void borrow_waves(struct rollout_config *config, const struct rollout_config *source,
+                         struct wave_config waves[static LIMIT_WAVES])
+{
+    for (uint32_t i = 0; i < source->wave_count; i++) {
+        const struct wave_config *w = &source->waves[i];
+        waves[i] = (struct wave_config){ .name = w->name,
+                                         .has_size = w->has_size,
+                                         .size = w->size,
+                                         .has_selector = w->has_selector,
+                                         .selector_text = w->selector_text };
+    }
+    config->strategy = source->strategy;
+    config->waves = waves;
+    config->wave_count = source->wave_count;
+}
+
 static struct rollout *draft(struct fleet *fleet, const struct rollout *source,
                              const struct rollback_request *request, struct err *err)
 {
     struct rollout_config config = request->config ? *request->config : source->config;
+    struct wave_config waves[LIMIT_WAVES];
+    if (request->config)
+        borrow_waves(&config, &source->config, waves);
     config.mode = MODE_WINDOW; /* RB7 */
-    struct rollout *r = admission_draft(fleet, &source->selector, &config, request->reason, err);
+    struct rollout *r =
+        admission_draft(fleet, &source->selector, &config, source->number, request->reason, err);
     if (!r)
         return NULL;
-    r->rollback_of = source->number;
     r->is_fast = request->is_fast;
     const struct rollout *target = target_rollout(fleet, source);
     if (target) {
@@ -121,7 +143,7 @@ bool rollback_prepare(struct fleet *fleet, struct rollout *source,
     struct rollout *r = draft(fleet, source, request, err);
     if (!r)
         return false;
-    if (!entering_choose(fleet, r, err)) {
+    if (!entering_choose(fleet, r, err) || !waves_divide(fleet, r, err)) {
         fleet_drop_rollout(fleet, r);
         return false;
     }

@@ -5,6 +5,7 @@
 #ifndef DIDES_CORE_ROLLOUT_H
 #define DIDES_CORE_ROLLOUT_H
 
+#include "base/limits.h"
 #include "core/rollout_config.h"
 #include "sm/sm.h"
 
@@ -24,17 +25,21 @@
     X(T, ROLLOUT_RESUME,   "resume",   "operator request")                                      \
     X(T, ROLLOUT_ABORT,    "abort",    "operator request")                                      \
     X(T, ROLLOUT_RETRY,    "retry",    "operator request: failed members once more")            \
+    X(T, ROLLOUT_PROMOTE,  "promote",  "operator request: past the soak or gate that is waited for") \
     X(T, ROLLOUT_ROLLBACK, "rollback", "operator request: back to what ran before")
 
 #define ROLLOUT_GUARDS(X, T)                                                                    \
     X(T, ROLLOUT_ALWAYS,             "always",             "no condition")                      \
     X(T, ROLLOUT_NOBODY_NEEDS_IT,    "nobody_needs_it",    "every member runs the target already") \
+    X(T, ROLLOUT_GATE_PAUSES,        "gate_pauses",        "a gate is undecided, and that is to pause") \
     X(T, ROLLOUT_BREACH_PAUSES,      "breach_pauses",      "too many failed, on_failure is pause") \
     X(T, ROLLOUT_BREACH_ROLLS_BACK,  "breach_rolls_back",  "too many failed, on_failure is rollback, and this is none") \
     X(T, ROLLOUT_BREACH_ENDS_UNDO,   "breach_ends_undo",   "too many failed in a rollback")     \
     X(T, ROLLOUT_BREACH_ABORTS,      "breach_aborts",      "too many failed, on_failure is abort") \
     X(T, ROLLOUT_ALL_DONE,           "all_done",           "every member is completed or never needed it") \
     X(T, ROLLOUT_LEFTOVERS_ACCEPTED, "leftovers_accepted", "only leftovers remain, and their time is over or they do not count") \
+    X(T, ROLLOUT_WAVE_MOVES,         "wave_moves",         "the open wave is done, soaked or past its gates, or the next may open") \
+    X(T, ROLLOUT_CAN_PROMOTE,        "can_promote",        "a soak or a gate is waited for") \
     X(T, ROLLOUT_CAN_PICK,           "can_pick",           "a slot is free and a candidate waits") \
     X(T, ROLLOUT_LEFTOVERS_APPEAR,   "leftovers_appear",   "only failed or offline members remain, since now") \
     X(T, ROLLOUT_LEFTOVERS_VANISH,   "leftovers_vanish",   "others remain again")               \
@@ -49,6 +54,8 @@
     X(T, ROLLOUT_ACKNOWLEDGE,      "acknowledge",      "members failed by now no longer count for the threshold") \
     X(T, ROLLOUT_ARM_LEFTOVERS,    "arm_leftovers",    "leftovers get leftover_timeout to recover") \
     X(T, ROLLOUT_DISARM_LEFTOVERS, "disarm_leftovers", "the leftover timer is cleared, its time does not count")         \
+    X(T, ROLLOUT_MOVE_WAVE,        "move_wave",        "the open wave takes its step, or the next one opens") \
+    X(T, ROLLOUT_PASS_ON,          "pass_on",          "the soak or gate that is waited for counts as passed") \
     X(T, ROLLOUT_TRY_AGAIN,        "try_again",        "failed members wait for another slot")  \
     X(T, ROLLOUT_WITHDRAW,         "withdraw",         "wishes that were not fulfilled are taken back") \
     X(T, ROLLOUT_RESTORE,          "restore",          "the automatic rollback starts in the same commit")
@@ -111,6 +118,17 @@ struct tally {
     uint32_t available;    /* online, HEALTHY, not in flight */
 };
 
+/* A wave as it was fixed at the start; what becomes of the open one stands in the rollout. */
+struct wave {
+    const struct wave_config *config; /* NULL: the only wave of a rolling rollout */
+    /* Of a sized wave: its last original member in the order of picks at the start. */
+    struct text last_key; /* in the rollout's arena */
+    uint8_t last_rank;
+    /* Written once each: they mean something up to the open wave, and before it. */
+    int64_t opened_at, passed_at;
+    struct tally final; /* when the rollout ended */
+};
+
 struct rollout_live;
 
 /* The record. Numbers of other rollouts: 0 = none. Times in ms since the epoch, 0 = not yet. */
@@ -133,9 +151,21 @@ struct rollout {
     struct arena arena; /* owns the texts; freed with the record */
     int64_t created_at, started_at, ended_at;
     uint64_t started_index; /* of its first journal entry */
-    int64_t paused_at;      /* while PAUSED */
-    int64_t leftover_at;    /* when leftovers are given up; 0 = none are waited for */
-    int64_t progressed_at;  /* when a member last completed, or picking began */
+    struct wave *waves;     /* in `arena`; at least one */
+    uint32_t wave_count;
+    uint32_t open_wave;  /* index; those before it are passed, those after it not started */
+    uint8_t wave_state;  /* enum wave_state of the open one */
+    uint8_t gate_state;  /* enum gate_state of the present gate */
+    uint16_t gate;       /* its index; those before it are settled */
+    bool is_soaked;      /* the open wave's soak has been skipped */
+    bool is_promoted;    /* all soaks and gates from here on are skipped */
+    int64_t wave_due_at; /* when the soak or the gate's time is over; 0 = nothing is timed */
+    int64_t paused_at;   /* while PAUSED */
+    int64_t stopped_at;  /* since when deadlines stand still: PAUSED, or most are silent; 0 = no */
+    int64_t frozen_at;   /* when most of the fleet fell silent; 0 = it is heard */
+    uint32_t frozen_count; /* how many that were */
+    int64_t leftover_at;   /* when leftovers are given up; 0 = none are waited for */
+    int64_t progressed_at; /* when a member last completed, or picking began */
     uint32_t retry_of, rollback_of, restores, rolled_back_by;
     struct tally final;        /* the counters when it ended */
     struct rollout_live *live; /* NULL once it has ended */

@@ -54,8 +54,8 @@ bool rollout_config_copy(struct arena *arena, const struct rollout_config *confi
         if (!arena_copy(arena, config->domains[i].label, &domains[i].label))
             return false;
     }
-    copy.waves = waves;
-    copy.domains = domains;
+    copy.waves = config->wave_count > 0 ? waves : NULL;
+    copy.domains = config->domain_count > 0 ? domains : NULL;
     *ret = copy;
     return true;
 }

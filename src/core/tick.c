@@ -107,7 +107,8 @@ static void forget_old(struct fleet *fleet)
 bool fleet_tick(struct fleet *fleet, struct err *err)
 {
     bool more = false;
-    if (!fleet_reserve(fleet, 2, err) || !fire_due(fleet, &more, err) || !evaluate_live(fleet, err))
+    if (!fleet_reserve(fleet, 2, err) || !fire_due(fleet, &more, err) ||
+        !silence_watch(fleet, err) || !evaluate_live(fleet, err))
         return false;
     if (fleet->now - fleet->pruned_at >= FORGET_EVERY_MS) {
         fleet->pruned_at = fleet->now;
@@ -120,6 +121,8 @@ int64_t fleet_next_due(const struct fleet *fleet)
 {
     int64_t next;
     timers_first(&fleet->timers, &next);
+    if (silence_would_move(fleet) && fleet->now < next)
+        next = fleet->now;
     if (fleet->settings.is_manual)
         return next;
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {

@@ -34,8 +34,8 @@ static bool event_of(enum verb verb, enum rollout_event *ret)
     case VERB_RESUME: *ret = ROLLOUT_RESUME; return true;
     case VERB_ABORT: *ret = ROLLOUT_ABORT; return true;
     case VERB_RETRY: *ret = ROLLOUT_RETRY; return true;
+    case VERB_PROMOTE: *ret = ROLLOUT_PROMOTE; return true;
     case VERB_ROLLBACK: *ret = ROLLOUT_ROLLBACK; return true;
-    case VERB_PROMOTE:
     case VERB_COUNT: break;
     }
     return false;
@@ -125,6 +125,7 @@ bool fleet_verb(struct fleet *fleet, struct rollout *r, const struct verb_comman
     if (!event_of(command->verb, &event))
         return refuse(r, command->verb, err);
     struct rollout_order order = { .finish_in_flight = command->finish_in_flight,
+                                   .is_full = command->is_full,
                                    .cause = ROLLOUT_CAUSE_ABORTED,
                                    .reason = command->reason };
     struct err why = { .code = ERR_NONE };

@@ -4,22 +4,44 @@
 
 #include "core/place.h"
 #include "core/progress.h"
+#include "core/waves.h"
+
+/* Members of the waves up to the open one that need the update and are not heard. */
+static uint32_t offline_pending(const struct rollout *r)
+{
+    uint32_t pending = 0;
+    for (uint32_t i = 0; i < waves_admitted(r); i++)
+        pending += wave_tally(r, i)->pending - wave_tally(r, i)->pending_online;
+    return pending;
+}
 
 /* Whether `reason` holds now. The store's own trouble is known to the engine only. */
 static bool holds(const struct rollout *r, enum waiting_reason reason)
 {
     const struct tally *t = rollout_tally(r);
     bool is_running = r->state == ROLLOUT_RUNNING;
-    bool nobody_to_pick = t->pending_online == 0;
+    bool nobody_to_pick = waves_candidates(r) == 0;
+    bool has_room =
+        is_running && r->stopped_at == 0 && !nobody_to_pick && progress_free_slots(r) > 0;
     switch (reason) {
     case WAITING_PAUSED: return r->state == ROLLOUT_PAUSED;
     case WAITING_BATCH_FULL:
         return is_running && t->in_progress > 0 &&
                (nobody_to_pick || t->in_progress >= rollout_batch_limit(r));
-    case WAITING_BARRIER: return is_running && r->config.mode == MODE_BARRIER && t->in_progress > 0;
+    case WAITING_BARRIER:
+        return is_running && wave_mode(r, r->open_wave) == MODE_BARRIER && t->in_progress > 0;
     case WAITING_MIN_HEALTHY: return is_running && t->settling > 0 && r->config.min_healthy_ms > 0;
+    case WAITING_SOAK: return is_running && r->wave_state == WAVE_SOAKING;
+    case WAITING_GATE: return is_running && waves_gate(r) != NULL;
+    /* After an evaluation nobody is left that could be picked: something keeps the others back. */
+    case WAITING_DOMAIN_CAP: return has_room && r->live->lots.parked > 0;
+    case WAITING_MIN_AVAILABLE:
+        return has_room && !progress_may_take_available(r) && lots_keep_available(&r->live->lots);
     case WAITING_OFFLINE:
-        return is_running && nobody_to_pick && t->pending > 0 && r->config.offline == OFFLINE_WAIT;
+        if (is_running && r->frozen_at != 0)
+            return true;
+        return is_running && nobody_to_pick && offline_pending(r) > 0 &&
+               r->config.offline == OFFLINE_WAIT;
     case WAITING_LEFTOVER: return is_running && r->leftover_at != 0;
     case WAITING_STORE:
     case WAITING_REASON_COUNT: break;
@@ -55,6 +77,17 @@ static int64_t next_deadline(const struct fleet *fleet, const struct rollout *r,
     return next == TIMERS_NEVER ? 0 : next;
 }
 
+static void describe_domain(const struct fleet *fleet, const struct rollout *r, struct waiting *w)
+{
+    const struct cell *cell = lots_full_cell(&r->live->lots);
+    if (!cell)
+        return;
+    w->count = cell->busy;
+    w->limit = lots_room(&r->live->lots, cell);
+    w->name = r->config.domains[cell->domain].label;
+    w->value = cell->value == LABELS_ABSENT ? TEXT_NONE : fleet_text(fleet, cell->value);
+}
+
 static struct waiting describe(const struct fleet *fleet, const struct rollout *r,
                                enum waiting_reason reason)
 {
@@ -74,9 +107,20 @@ static struct waiting describe(const struct fleet *fleet, const struct rollout *
         w.limit = t->in_progress;
         w.until = next_deadline(fleet, r, true);
         break;
+    case WAITING_SOAK: w.until = r->wave_due_at; break;
+    case WAITING_GATE:
+        w.until = r->wave_due_at;
+        w.name = waves_gate(r)->name;
+        break;
+    case WAITING_DOMAIN_CAP: describe_domain(fleet, r, &w); break;
+    case WAITING_MIN_AVAILABLE:
+        w.count = t->available;
+        w.limit = amount_up(r->config.min_available, t->total);
+        break;
     case WAITING_OFFLINE:
-        w.count = t->pending;
-        w.limit = t->total;
+        w.is_mass_silence = r->frozen_at != 0;
+        w.count = w.is_mass_silence ? fleet->silence.missing : offline_pending(r);
+        w.limit = w.is_mass_silence ? fleet->silence.fallen : t->total;
         w.until = r->leftover_at;
         break;
     case WAITING_LEFTOVER:
@@ -88,6 +132,8 @@ static struct waiting describe(const struct fleet *fleet, const struct rollout *
     case WAITING_STORE:
     case WAITING_REASON_COUNT: break;
     }
+    if (r->stopped_at != 0)
+        w.until = 0; /* it runs when clocks do */
     return w;
 }
 

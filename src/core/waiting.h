@@ -4,6 +4,8 @@
 #ifndef DIDES_CORE_WAITING_H
 #define DIDES_CORE_WAITING_H
 
+#include "base/text.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +18,10 @@
     X(WAITING_BATCH_FULL,  "batch_full",       "every slot is taken, or nobody else is left to pick") \
     X(WAITING_BARRIER,     "barrier",          "the whole batch must be done before the next one") \
     X(WAITING_MIN_HEALTHY, "min_healthy_time", "members must stay HEALTHY on the target for a while") \
+    X(WAITING_SOAK,        "soak",             "the members of the wave are watched for a while") \
+    X(WAITING_GATE,        "gate",             "a gate has to be passed")                       \
+    X(WAITING_DOMAIN_CAP,  "domain_cap",       "every candidate is in a failure domain at its limit") \
+    X(WAITING_MIN_AVAILABLE, "min_available",  "picking another available member would leave too few") \
     X(WAITING_OFFLINE,     "offline",          "members that need the update are not heard")    \
     X(WAITING_LEFTOVER,    "leftover",         "failed or offline members may still recover")
 /* clang-format on */
@@ -38,6 +44,9 @@ struct waiting {
     int64_t since;
     int64_t until;         /* the instant at which it ends by itself at the latest; 0 = unknown */
     uint32_t count, limit; /* what it counts, e.g. 16 of 16 slots; 0 of 0: nothing */
+    struct text name;      /* of the gate, or the label of the domain; borrowed */
+    struct text value;     /* of that label; empty when the members lack it */
+    bool is_mass_silence;  /* of WAITING_OFFLINE: most of the fleet fell silent at once */
 };
 
 struct fleet;

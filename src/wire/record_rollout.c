@@ -2,6 +2,7 @@
  * record_rollout.c - the stored form of rollouts. The configuration is stored complete, so that a
  * later default changes no rollout that exists. */
 #include "base/limits.h"
+#include "core/waves.h"
 #include "wire/config.h"
 #include "wire/progress.h"
 #include "wire/record.h"
@@ -178,7 +179,7 @@ static void fill_plain(struct rollout *r, const struct stored_rollout *s)
     r->created_at = s->created_at;
     r->started_at = s->started_at;
     r->ended_at = s->ended_at;
-    r->paused_at = s->paused_at;
+    r->paused_at = r->stopped_at = s->paused_at;
     r->leftover_at = s->leftover_at;
     r->progressed_at = s->progressed_at;
     r->unresolved_total = s->unresolved_total;
@@ -222,8 +223,8 @@ static bool fill_selector(struct fleet *fleet, struct text key, struct rollout *
 static bool fill_texts(struct fleet *fleet, struct rollout *r, const struct stored_rollout *s)
 {
     struct stored_version target = { s->request.code, s->request.config };
-    if (!record_take_version(fleet, &target, &r->target) ||
-        !rollout_config_copy(&r->arena, &s->request.configuration.config, &r->config) ||
+    if (!rollout_config_copy(&r->arena, &s->request.configuration.config, &r->config) ||
+        !waves_lay_out(r) || !record_take_version(fleet, &target, &r->target) ||
         !arena_copy(&r->arena, s->selector, &r->selector_text) ||
         !arena_copy(&r->arena, s->created_by, &r->created_by) ||
         !arena_copy(&r->arena, s->reason, &r->reason))

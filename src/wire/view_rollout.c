@@ -55,6 +55,10 @@ static void describe(const struct rollout *r, const struct waiting *waiting, str
                             ? TEXT("too many members failed; resume it to go on, or roll it back")
                             : TEXT("an operator paused it; resume it to go on"));
         return;
+    case WAITING_SOAK:
+    case WAITING_GATE:
+    case WAITING_DOMAIN_CAP:
+    case WAITING_MIN_AVAILABLE:
     case WAITING_STORE:
     case WAITING_REASON_COUNT: break;
     }

@@ -206,6 +206,13 @@ void story_fleet(struct story *s, unsigned count, const char *labels, const char
     }
 }
 
+void story_crowd(struct story *s)
+{
+    story_register(s, "crowd-1", "crowd=yes");
+    story_register(s, "crowd-2", "crowd=yes");
+    story_register(s, "crowd-3", "crowd=yes");
+}
+
 void story_silence(struct story *s, const char *name)
 {
     s->is_silent[slot_of(s, name)] = true;

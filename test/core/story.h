@@ -68,6 +68,9 @@ void story_say_labels(struct story *s, const char *name, const char *labels);
 void story_delete(struct story *s, const char *name);
 /* web-01 to web-<count>, which run `version` and are HEALTHY. */
 void story_fleet(struct story *s, unsigned count, const char *labels, const char *version);
+/* Three that are heard, run nothing and have the label "crowd": with them a few silent members are
+ * not most of the fleet (R18). */
+void story_crowd(struct story *s);
 void story_silence(struct story *s, const char *name); /* until it says something */
 
 struct instance *story_instance(const struct story *s, const char *name);

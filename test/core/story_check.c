@@ -3,6 +3,7 @@
 #include "core/place.h"
 #include "core/progress.h"
 #include "core/story.h"
+#include "core/waves.h"
 
 #include "base/suite.h"
 
@@ -45,11 +46,12 @@ static void put_instance(FILE *out, const struct fleet *fleet, const struct inst
     put_version(out, fleet, "wish", inst->desired);
     put_order(out, fleet, &inst->assignment);
     for (size_t i = 0; i < inst->trail_count; i++) {
-        fprintf(out, "\n  trail r-%u", inst->trail[i].rollout);
+        fprintf(out, "\n  trail r-%u wave %u", inst->trail[i].rollout, inst->trail[i].wave);
         put_version(out, fleet, "before", inst->trail[i].previous);
     }
-    fprintf(out, "\n  member of r-%u state %u\n", r ? r->number : 0,
-            fleet_member_state(fleet, inst));
+    fprintf(out, "\n  member of r-%u state %u wave %u offline %lld %d\n", r ? r->number : 0,
+            fleet_member_state(fleet, inst), r ? inst->placed.wave : 0, (long long)inst->offline_at,
+            inst->was_idle);
 }
 
 static void put_tally(FILE *out, const struct tally *t)
@@ -73,16 +75,47 @@ static void put_frozen(FILE *out, const struct fleet *fleet, const struct rollou
     fprintf(out, " at %lld %lld %lld %lld %lld %lld", (long long)r->created_at,
             (long long)r->started_at, (long long)r->ended_at, (long long)r->paused_at,
             (long long)r->leftover_at, (long long)r->progressed_at);
+    fprintf(out, " stopped %lld frozen %lld %u", (long long)r->stopped_at, (long long)r->frozen_at,
+            r->frozen_count);
+    fprintf(out, " wave %u state %u gate %u state %u flags %d%d due %lld", r->open_wave,
+            r->wave_state, r->gate, r->gate_state, r->is_soaked, r->is_promoted,
+            (long long)r->wave_due_at);
+    for (uint32_t i = 0; i < r->open_wave; i++)
+        fprintf(out, " passed %lld", (long long)r->waves[i].passed_at);
     fprintf(out, " of %u %u %u index %llu\n", r->retry_of, r->rollback_of, r->restores,
             (unsigned long long)r->started_index);
+    for (uint32_t i = 0; i < r->wave_count && !rollout_is_live(r); i++)
+        put_tally(out, &r->waves[i].final);
     if (!rollout_is_live(r))
         put_tally(out, &r->final);
+}
+
+/* Without the names of lots and cells, which depend on the order in which labels were met. */
+static void put_candidates(FILE *out, const struct fleet *fleet, const struct rollout *r,
+                           uint32_t wave, uint32_t class)
+{
+    const struct lots *lots = &r->live->lots;
+    for (uint32_t slot = fleet_next(fleet, TEXT_NONE, true); slot != FLEET_NONE;
+         slot = fleet_after(fleet, slot)) {
+        const struct placement *p = &fleet_at(fleet, slot)->placed;
+        if (fleet_rollout_of(fleet, fleet_at(fleet, slot)) == r && p->wave == wave &&
+            p->set == SET_FIRST_FAILED + class && lots_has(lots, p->lot, class, slot))
+            fprintf(out, " %.*s", TEXT_ARG(instance_key(fleet_at(fleet, slot))));
+    }
 }
 
 static void put_live(FILE *out, const struct fleet *fleet, const struct rollout *r)
 {
     put_tally(out, &r->live->tally);
-    for (size_t set = 1; set < MEMBER_SET_COUNT; set++) {
+    for (uint32_t wave = 0; wave < r->wave_count; wave++) {
+        put_tally(out, &r->live->waves[wave]);
+        for (uint32_t class = 0; class < LOT_CLASSES; class ++) {
+            fprintf(out, "  wave %u class %u:", wave, class);
+            put_candidates(out, fleet, r, wave, class);
+            fprintf(out, "\n");
+        }
+    }
+    for (size_t set = SET_AWAY; set < MEMBER_SET_COUNT; set++) {
         fprintf(out, "  set %zu:", set);
         uint32_t root = r->live->sets[set];
         for (uint32_t slot = ordered_first(&fleet->members, root); slot != ORDERED_NONE;
@@ -159,11 +192,11 @@ static uint64_t frozen_hash(const struct fleet *fleet, const struct rollout *r)
     } while (0)
 
 /* I18: each set is in order and as large as its counter says. */
-static uint32_t set_size(const struct fleet *fleet, const struct rollout *r, unsigned set)
+static uint32_t set_size(const struct fleet *fleet, const struct rollout *r, uint32_t root,
+                         unsigned set)
 {
     uint32_t size = 0;
     struct text before = TEXT_NONE;
-    uint32_t root = r->live->sets[set];
     for (uint32_t slot = ordered_first(&fleet->members, root); slot != ORDERED_NONE;
          slot = ordered_after(&fleet->members, root, slot), size++) {
         const struct instance *inst = fleet_at(fleet, slot);
@@ -178,12 +211,15 @@ static void check_sets(const struct fleet *fleet, const struct rollout *r)
 {
     const struct tally *t = rollout_tally(r);
     uint32_t candidates = 0;
-    for (unsigned set = SET_FIRST_FAILED; set <= SET_LATER_HEALTHY; set++)
-        candidates += set_size(fleet, r, set);
+    const struct lots *lots = &r->live->lots;
+    for (uint32_t i = 0; i < lots->count * LOT_CLASSES; i++)
+        candidates += set_size(fleet, r, lots->list[i / LOT_CLASSES].queues[i % LOT_CLASSES].root,
+                               SET_FIRST_FAILED + i % LOT_CLASSES);
     CLAIM(candidates == t->pending_online, r);
-    CLAIM(set_size(fleet, r, SET_AWAY) == t->pending - t->pending_online, r);
-    CLAIM(set_size(fleet, r, SET_BUSY) == t->in_progress, r);
-    CLAIM(set_size(fleet, r, SET_BROKEN) == t->failed, r);
+    CLAIM(set_size(fleet, r, r->live->sets[SET_AWAY], SET_AWAY) == t->pending - t->pending_online,
+          r);
+    CLAIM(set_size(fleet, r, r->live->sets[SET_BUSY], SET_BUSY) == t->in_progress, r);
+    CLAIM(set_size(fleet, r, r->live->sets[SET_BROKEN], SET_BROKEN) == t->failed, r);
 }
 
 /* I2: the limit is passed only by what a rollback inherits, or when members leave. */
@@ -213,8 +249,11 @@ static void check_waits(const struct story *s, const struct rollout *r)
     CLAIM(r->state != ROLLOUT_PAUSED || list[0].reason == WAITING_PAUSED, r);
     for (size_t i = 0; i < count; i++) {
         CLAIM(list[i].since > 0 && list[i].since <= s->fleet.now, r);
-        if (list[i].until != 0 && r->state == ROLLOUT_RUNNING)
-            CLAIM(fleet_next_due(&s->fleet) <= list[i].until, r);
+        if (list[i].until != 0 && r->state == ROLLOUT_RUNNING &&
+            fleet_next_due(&s->fleet) > list[i].until)
+            fail_msg("r-%u waits for %s until %lld, and nothing is due before %lld", r->number,
+                     waiting_word(list[i].reason), (long long)list[i].until,
+                     (long long)fleet_next_due(&s->fleet));
     }
 }
 
@@ -225,6 +264,8 @@ static void check_verbs(const struct fleet *fleet, const struct rollout *r)
     uint32_t wanted = 0;
     if (r->state == ROLLOUT_RUNNING)
         wanted |= VERB_BIT(VERB_PAUSE);
+    if (r->state == ROLLOUT_RUNNING && waves_can_promote(r))
+        wanted |= VERB_BIT(VERB_PROMOTE);
     if (r->state == ROLLOUT_PAUSED)
         wanted |= VERB_BIT(VERB_RESUME);
     if (rollout_is_live(r))

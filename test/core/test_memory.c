@@ -123,7 +123,8 @@ static void ended(struct story *s)
 static void due(struct story *s)
 {
     one_away(s);
-    s->now += HOUR;
+    story_wait(s, 10 * MINUTE - SECOND); /* heard all the time: silence alone fails nobody */
+    s->now += SECOND;
 }
 
 /* ---- the commands --------------------------------------------------------------------------- */

@@ -249,7 +249,7 @@ static void test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones(vo
     story_say(s, "b", "2/b", INSTANCE_HEALTHY);
     story_deploy(s, "zone=c", "2/b", NULL);
 
-    story_pass(s, 10 * MINUTE); /* past the instance deadline */
+    story_wait(s, 10 * MINUTE); /* past the instance deadline */
 
     assert_int_equal(s->fleet.rollout_count, 3);
     assert_int_equal(story_newest(s)->state, ROLLOUT_FAILED);

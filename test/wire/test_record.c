@@ -396,7 +396,8 @@ static void random_instance(struct kit *kit, struct dice *dice, struct instance 
     random_order(kit, dice, &inst->assignment);
     inst->trail_count = (uint8_t)dice_roll(dice, LIMIT_TRAIL + 1);
     for (size_t i = 0; i < inst->trail_count; i++)
-        inst->trail[i] = (struct trail_entry){ random_number(dice), random_version(kit, dice) };
+        inst->trail[i] = (struct trail_entry){ .rollout = random_number(dice),
+                                               .previous = random_version(kit, dice) };
     inst->registered_at = random_time(dice);
     inst->changed_index = (uint64_t)random_time(dice);
     inst->generation = (uint32_t)dice_next(dice);
