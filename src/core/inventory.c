@@ -64,6 +64,17 @@ void inventory_silent(struct fleet *fleet, uint32_t slot)
     place_again(fleet, slot);
 }
 
+/* Somebody is back: it may be the one with whom most of the fleet is heard again. What memory does
+ * not allow now is done by the next tick. */
+static void note_return(struct fleet *fleet)
+{
+    if (!silence_is_frozen(fleet) || !silence_watch(fleet, NULL))
+        return;
+    for (size_t i = 0; i < FLEET_LIVE_MAX && !silence_is_frozen(fleet); i++)
+        if (fleet->live[i])
+            progress_concern(fleet, fleet->live[i]->rollout, NULL);
+}
+
 /* ---- registration --------------------------------------------------------------------------- */
 
 static bool register_new(struct fleet *fleet, const struct register_command *command,
@@ -140,6 +151,7 @@ bool fleet_register(struct fleet *fleet, const struct register_command *command,
                : !register_known(fleet, command, slot, err))
         return false;
     progress_concern(fleet, before, fleet_rollout_of(fleet, fleet_at(fleet, slot)));
+    note_return(fleet);
     *ret = (struct register_result){ .slot = slot, .is_new = is_new };
     return true;
 }
@@ -279,6 +291,8 @@ bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_
             member_review(fleet, slot);
         progress_concern(fleet, before, fleet_rollout_of(fleet, inst));
     }
+    if (report.is_back)
+        note_return(fleet);
     *ret = (struct heartbeat_result){
         .is_changed = inst->touched_round == fleet->round,
         .labels_were_ignored = command->label_count > 0 && fleet->settings.ignores_agent_labels,

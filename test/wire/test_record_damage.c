@@ -117,7 +117,7 @@ static void test_damaged_rollouts_are_refused(void **state)
         { key, ROLLOUT("'r-7'", "", ",'ended_at':true"), "/ended_at" },
         { key, ROLLOUT("'r-7'", "'batch_size':0", ""), "/request/configuration/batch_size" },
         { key, ROLLOUT("'r-7'", "'batch':1", ""), "/request/configuration/batch" },
-        { key, ROLLOUT("'r-7'", "'strategy':'canary'", ""), "rolling" },
+        { key, ROLLOUT("'r-7'", "'strategy':'canary'", ""), "needs it" },
         { key, ROLLOUT("'r-7'", "'waves':[{}]", ""), "reserved" },
         { key,
           "{'id':'r-7','status':'COMPLETED','generation':2,'revision':3,'started_index':1,"
