@@ -44,6 +44,7 @@
 #define LIMIT_ROLLOUTS_KEPT 1000    /* ended ones, default; besides 90 days */
 #define LIMIT_STREAM_EVENTS 256     /* waiting for one slow reader of /events, then it is dropped */
 #define LIMIT_STREAM_BYTES (512 * 1024) /* the largest journal entry fits: three label sets, escaped */
+#define LIMIT_BACKUPS 2             /* copies made or sent at a time; each takes its size on the disk */
 #define LIMIT_TIMERS_PER_ROUND 10000 /* instances whose timers fire in one round */
 /* clang-format on */
 

@@ -145,6 +145,7 @@ struct api {
     struct auth auth;
     struct stream *streams;
     unsigned stream_count;
+    unsigned backup_count;     /* being made or sent */
     struct loop_timer *beat;   /* comment lines for streams */
     struct loop_timer *resume; /* while streams wait for their readers; else NULL */
     struct buffer openapi;     /* the document about all this, once somebody asked for it */
@@ -247,6 +248,8 @@ void deploy_progress(struct api_call *call);
 void deploy_rollback(struct api_call *call);
 void deploy_verb(struct api_call *call);
 void deploy_plan(struct api_call *call);
+void backup_create(struct api_call *call);
+void backup_confirm(struct api_call *call);
 void site_metrics(struct api_call *call);
 void site_health(struct api_call *call);
 void site_ready(struct api_call *call);

@@ -87,6 +87,11 @@ static void write_engine(struct buffer *out, struct engine *engine)
            stats.store.file_bytes);
     number(out, "dides_store_writable", "gauge", "1 when the store accepts writes.",
            engine_is_writable(engine) ? 1 : 0);
+    number(out, "dides_term", "gauge",
+           "Which life of the database this is; a restore begins a new one.", engine_term(engine));
+    number(out, "dides_held", "gauge",
+           "1 while nothing is picked because an agent knows newer orders than the database.",
+           engine_is_held(engine) ? 1 : 0);
     number(out, "dides_events_index", "counter", "Newest durable journal entry.",
            engine_journal(engine)->durable);
     number(out, "dides_invariant_checks_total", "counter", "Background recounts.", stats.checks);

@@ -89,7 +89,7 @@ static bool take_bytes(struct lines *lines, struct text bytes)
     return true;
 }
 
-static size_t on_bytes(char *data, size_t one, size_t size, void *ctx)
+static size_t on_stream_bytes(char *data, size_t one, size_t size, void *ctx)
 {
     (void)one;
     struct lines *lines = ctx;
@@ -108,7 +108,7 @@ static bool set_stream(struct http_request_handle *h, const struct http_stream_c
     long silence_s = (long)((call->silence_ms + 999) / 1000);
     return curl_easy_setopt(h->easy, CURLOPT_LOW_SPEED_LIMIT, silence_s ? 1L : 0L) == CURLE_OK &&
            curl_easy_setopt(h->easy, CURLOPT_LOW_SPEED_TIME, silence_s) == CURLE_OK &&
-           curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
+           curl_easy_setopt(h->easy, CURLOPT_WRITEFUNCTION, on_stream_bytes) == CURLE_OK &&
            curl_easy_setopt(h->easy, CURLOPT_WRITEDATA, lines) == CURLE_OK;
 }
 
@@ -155,4 +155,64 @@ bool http_stream_lines(struct text server_url, const struct http_stream_call *ca
     buffer_clear(ret_body);
     buffer_add(ret_body, buffer_text(&h.body));
     return done;
+}
+
+/* ---- downloads ------------------------------------------------------------------------------ */
+
+struct download {
+    struct http_request_handle *handle;
+    http_bytes_fn *on_bytes;
+    void *ctx;
+    bool was_ended; /* on_bytes had enough */
+};
+
+static size_t on_download(char *data, size_t one, size_t size, void *ctx)
+{
+    (void)one;
+    struct download *d = ctx;
+    struct text bytes = { data, size };
+    long status = 0;
+    curl_easy_getinfo(d->handle->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status >= 200 && status <= 299) {
+        d->was_ended = !d->on_bytes(d->ctx, bytes);
+        return d->was_ended ? 0 : size;
+    }
+    buffer_add(&d->handle->body, bytes);
+    return d->handle->body.failed ? 0 : size;
+}
+
+static bool set_download(struct download *d, int64_t silence_ms)
+{
+    CURL *easy = d->handle->easy;
+    long silence_s = (long)((silence_ms + 999) / 1000);
+    return curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, silence_s ? 1L : 0L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, silence_s) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_download) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, d) == CURLE_OK;
+}
+
+bool http_download(struct text server_url, const struct call *call, http_bytes_fn *on_bytes,
+                   void *ctx, struct buffer *ret_body, int *ret_status, struct err *err)
+{
+    struct http_url server;
+    struct call request = *call;
+    cleanup(http_request_release) struct http_request_handle h = { 0 };
+    request.timeout_ms = 0;
+    if (!open_handle(server_url, &request, ret_body->max, &server, &h, err))
+        return false;
+    struct download d = { .handle = &h, .on_bytes = on_bytes, .ctx = ctx };
+    if (!http_request_prepare(&h, &server, &request, NULL) || !set_download(&d, call->timeout_ms))
+        return err_set(err, ERR_MEMORY, "no memory for the request");
+    CURLcode code = curl_easy_perform(h.easy);
+    if (d.was_ended)
+        return err_set(err, ERR_IO, "what came from %s could not be kept", server.shown);
+    int64_t retry_after_ms;
+    h.timeout_ms = call->timeout_ms;
+    int status = http_request_result(&h, code, &server, &retry_after_ms, err);
+    if (status == 0)
+        return false;
+    buffer_clear(ret_body);
+    buffer_add(ret_body, buffer_text(&h.body));
+    *ret_status = status;
+    return true;
 }

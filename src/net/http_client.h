@@ -57,4 +57,14 @@ bool http_stream_lines(struct text server_url, const struct http_stream_call *ca
                        http_line_fn *on_line, void *ctx, struct buffer *ret_body, int *ret_status,
                        struct err *err);
 
+/* Some bytes of a body, borrowed; false ends the transfer. */
+typedef bool http_bytes_fn(void *ctx, struct text bytes);
+
+/* Asks, and hands the body of a 2xx answer over as it comes; any other body is in *ret_body, as of
+ * http_call_now(). call->timeout_ms bounds the silence before and in the answer, not the whole.
+ * True: there was an answer, and it came to its proper end. False: *err says why not; ERR_IO when
+ * `on_bytes` ended it. */
+bool http_download(struct text server_url, const struct call *call, http_bytes_fn *on_bytes,
+                   void *ctx, struct buffer *ret_body, int *ret_status, struct err *err);
+
 #endif

@@ -289,6 +289,13 @@ const struct shape wire_alive_shape = {
     .name = "server_status", .meaning = "the server answers", SHAPE_FIELDS(alive_fields)
 };
 
+static const struct shape_field confirmed_fields[] = {
+    { .name = "term", .kind = SHAPE_COUNT, .min = 1, .meaning = "under which orders count now", .example = "2" },
+};
+const struct shape wire_confirmed_shape = {
+    .name = "confirmed", .meaning = "what the database is now", SHAPE_FIELDS(confirmed_fields)
+};
+
 /* ---- errors --------------------------------------------------------------------------------- */
 
 static const struct shape_field fault_fields[] = {

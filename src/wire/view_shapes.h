@@ -11,6 +11,6 @@ extern const struct shape wire_instance_shape, wire_rollout_shape, wire_problem_
 /* Of whole answers. */
 extern const struct shape wire_registered_shape, wire_instances_shape, wire_rollouts_shape,
     wire_live_rollouts_shape, wire_created_shape, wire_rolled_back_shape, wire_progressed_shape,
-    wire_alive_shape;
+    wire_alive_shape, wire_confirmed_shape;
 
 #endif

@@ -120,8 +120,7 @@ static bool push(struct store *s, struct err *err)
     return has_room(s, 0, err);
 }
 
-/* In the head of the copy stands that it has a log beside it, which it has not. */
-static bool mark_as_plain(int file, struct err *err)
+bool sqlite_backup_mark_plain(int file, struct err *err)
 {
     static const char rollback_mode[2] = { 1, 1 }; /* file format, section 1.3: bytes 18 and 19 */
     return pwrite(file, rollback_mode, sizeof rollback_mode, 18) == sizeof rollback_mode ||
@@ -138,7 +137,7 @@ static bool finish(struct store *s, int *ret_file, struct err *err)
     if (code != SQLITE_OK)
         return fault(code, err);
     b->to = NULL;
-    if (!mark_as_plain(b->file, err))
+    if (!sqlite_backup_mark_plain(b->file, err))
         return false;
     *ret_file = b->file;
     unlink(b->path);

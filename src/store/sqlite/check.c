@@ -40,7 +40,7 @@ static bool write_uri(struct buffer *out, const char *path, bool is_alone)
     return !out->failed;
 }
 
-static bool open_for_reading(struct store *s, struct err *err)
+bool sqlite_check_open(struct store *s, struct err *err)
 {
     const char *path = s->place.paths[PLACE_DATABASE];
     struct buffer uri;
@@ -104,7 +104,7 @@ static bool check_all(struct store *s, struct store_sqlite_facts *ret, struct er
 {
     struct sqlite_identity file;
     struct store_sqlite_facts facts = { .format = 0 };
-    if (!open_for_reading(s, err) || !sqlite_identity_read(s, &file, err) ||
+    if (!sqlite_check_open(s, err) || !sqlite_identity_read(s, &file, err) ||
         !sqlite_identity_check(s, &file, err) || !sqlite_schema_read(s, file.format, err) ||
         !sqlite_mark_load(s, err) || !sqlite_term_load(s, err) || !sqlite_journal_open(s, err) ||
         !check_size(s, &facts.file_bytes, err) ||

@@ -156,6 +156,10 @@ bool sqlite_schema_read(struct store *s, int64_t format, struct err *err);
 /* Writes the format version to its two places. */
 int sqlite_format_save(struct store *s, int64_t format);
 
+/* check.c */
+/* Opens place.paths[PLACE_DATABASE] for reading, and one state of it. */
+bool sqlite_check_open(struct store *s, struct err *err);
+
 /* scan.c */
 bool sqlite_scan(struct store *s, struct text first, struct text end, size_t limit,
                  store_visit_fn *visit, void *ctx, struct err *err);
@@ -167,6 +171,8 @@ bool sqlite_scan_as_is(struct store *s, struct text first, struct text end, size
 bool sqlite_backup_begin(struct store *s, struct err *err);
 /* Copies some pages. */
 enum store_backup sqlite_backup_step(struct store *s, int *ret_file, struct err *err);
+/* Notes in the head of a copy that it has no log beside it. */
+bool sqlite_backup_mark_plain(int file, struct err *err);
 /* Gives up what is under way, if anything. */
 void sqlite_backup_end(struct store *s);
 

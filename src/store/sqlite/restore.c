@@ -119,6 +119,59 @@ bool store_sqlite_keep(const char *partial, const char *path, bool replaces,
     return true;
 }
 
+/* ---- a backup of a stopped server ----------------------------------------------------------- */
+
+/* Without locks of SQLite's: the caller has one of another kind on the file. */
+static int copy_pages(struct store *s, const char *path)
+{
+    sqlite3 *to = NULL;
+    int code = sqlite3_open_v2(path, &to,
+                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                               "unix-none");
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL,
+                            NULL);
+    sqlite3_backup *work =
+        code == SQLITE_OK ? sqlite3_backup_init(to, "main", s->db, "main") : NULL;
+    if (work) {
+        sqlite3_backup_step(work, -1);
+        code = sqlite3_backup_finish(work);
+    } else if (code == SQLITE_OK) {
+        code = sqlite3_errcode(to);
+    }
+    int closed = sqlite3_close(to);
+    return code == SQLITE_OK ? closed : code;
+}
+
+static bool copy_closed(struct store *s, const char *path, int to, struct err *err)
+{
+    if (!sqlite_check_open(s, err))
+        return false;
+    int code = copy_pages(s, path);
+    if (code != SQLITE_OK)
+        return err_set(err, sqlite_result_of(code) == STORE_RETRY ? ERR_STORE : ERR_IO,
+                       "cannot copy to %s: %s (SQLite %d)", path, sqlite3_errstr(code), code);
+    return sqlite_backup_mark_plain(to, err);
+}
+
+bool store_sqlite_copy(const char *directory, const char *path, int to, struct err *err)
+{
+    struct stat status;
+    if (stat(directory, &status) != 0) /* taking the lock would make it */
+        return fail(err, "read", directory);
+    struct store *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(err, ERR_MEMORY, "no memory for a store");
+    bool ok = sqlite_place_lock(&s->place, directory, err);
+    if (ok) {
+        ok = copy_closed(s, path, to, err);
+        sqlite3_close(s->db);
+        sqlite_place_release(&s->place);
+    }
+    free(s);
+    return ok;
+}
+
 /* ---- restoring ------------------------------------------------------------------------------ */
 
 static int write_term(struct store *s, uint64_t term)
@@ -202,7 +255,8 @@ static bool check_empty(const struct sqlite_place *place, struct err *err)
     struct stat status;
     if (stat(place->paths[PLACE_DATABASE], &status) != 0 || status.st_size == 0)
         return true;
-    return err_set(err, ERR_REFUSED, "%s has a database already", place->directory);
+    return err_set(err, ERR_REFUSED, "%s has a database already, which only --force replaces",
+                   place->directory);
 }
 
 bool store_sqlite_restore(const char *directory, const char *file, bool replaces,
@@ -212,7 +266,11 @@ bool store_sqlite_restore(const char *directory, const char *file, bool replaces
     struct store_sqlite_restored restored = { .kept = "" };
     struct store_sqlite_facts facts;
     struct sqlite_place place;
-    if (!store_sqlite_verify(file, &facts, err) || !sqlite_place_lock(&place, directory, err))
+    if (!store_sqlite_verify(file, &facts, err)) {
+        err_prefix(err, "%s", file);
+        return false;
+    }
+    if (!sqlite_place_lock(&place, directory, err))
         return false;
     bool ok =
         (replaces || check_empty(&place, err)) && restore(&place, file, facts.term, &restored, err);

@@ -57,6 +57,10 @@ struct store_sqlite_restored {
 bool store_sqlite_restore(const char *directory, const char *file, bool replaces,
                           struct store_sqlite_restored *ret, struct err *err);
 
+/* Copies DIRECTORY/dides.db, of which no server is using the directory (ERR_REFUSED), over the
+ * descriptor `to` of a new, empty file `path`. Nothing is changed, folded or migrated. */
+bool store_sqlite_copy(const char *directory, const char *path, int to, struct err *err);
+
 /* Makes the file `partial` (path + ".partial", say), which holds a backup, durable, verifies it and
  * gives it the name `path`. A file of that name is replaced at once, or, without `replaces`,
  * ERR_REFUSED. On failure `partial` is gone and `path` as it was. */

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * backup.c - copies of the store as downloads, and the word of an operator that an old copy is the
+ * one to go on from.
+ *
+ * The copy is an unnamed file: once it is made, the store is not concerned any more with how slowly
+ * it is read. Nobody who asks can say where anything is written. */
+#include "http/api_parts.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define PULL_BYTES ((size_t)64 * 1024)
+
+/* ---- backups -------------------------------------------------------------------------------- */
+
+struct backup {
+    struct engine_backup made; /* first: what is made is the backup */
+    struct api *api;
+    struct http_exchange *x; /* NULL: the client is gone */
+    const struct route *route;
+    int64_t began_us;
+    int file; /* while it is sent, else -1 */
+    off_t sent;
+};
+
+static void free_backup(struct backup *b)
+{
+    if (b->file >= 0)
+        close(b->file);
+    b->api->backup_count--;
+    memory_give(&memory_heap, b, sizeof *b);
+}
+
+/* While it is made; the store gives it up, and tells so. */
+static void on_gone(void *ctx)
+{
+    struct backup *b = ctx;
+    struct http_exchange *x = b->x;
+    b->x = NULL;
+    engine_backup_cancel(b->api->engine, &b->made);
+    http_abandon(x);
+}
+
+static enum http_pull pull(void *ctx, struct buffer *out, size_t wanted)
+{
+    struct backup *b = ctx;
+    char space[PULL_BYTES];
+    ssize_t got;
+    do
+        got = pread(b->file, space, wanted < sizeof space ? wanted : sizeof space, b->sent);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return HTTP_PULL_FAILED;
+    if (got == 0)
+        return HTTP_PULL_END;
+    b->sent += got;
+    buffer_add(out, (struct text){ space, (size_t)got });
+    return out->failed ? HTTP_PULL_FAILED : HTTP_PULL_MORE;
+}
+
+static void on_sent(void *ctx)
+{
+    free_backup(ctx);
+}
+
+static void send_copy(struct backup *b)
+{
+    struct http_header headers[] = { { "Content-Disposition",
+                                       "attachment; filename=\"dides-backup.db\"" },
+                                     { "Cache-Control", "no-store" } };
+    struct http_answer head = { .status = 200,
+                                .content_type = "application/vnd.sqlite3",
+                                .headers = headers,
+                                .header_count = sizeof headers / sizeof headers[0] };
+    b->file = b->made.job.file;
+    api_count(b->api, b->route, 200, b->began_us);
+    http_answer_pull(b->x, &head, pull, on_sent, b);
+}
+
+static void answer_failure(struct backup *b)
+{
+    const struct err *err = &b->made.job.err;
+    int status = err_http_status(err->code);
+    api_count(b->api, b->route, status, b->began_us);
+    http_answer_error(b->x, status, err->code, err->text);
+    free_backup(b);
+}
+
+static void on_made(struct engine_backup *made)
+{
+    struct backup *b = (struct backup *)made;
+    if (b->x)
+        http_on_gone(b->x, NULL, NULL);
+    if (b->x && made->job.succeeded) {
+        send_copy(b);
+    } else if (b->x) {
+        answer_failure(b);
+    } else {
+        b->file = made->job.file;
+        free_backup(b);
+    }
+}
+
+/* Each copy that is still being sent takes its size on the disk. */
+static bool may_begin(struct api_call *call)
+{
+    struct api *api = call->api;
+    if (api->is_stopping)
+        return err_set(&call->err, ERR_UNAVAILABLE, "the server is stopping");
+    if (api->backup_count >= LIMIT_BACKUPS)
+        return err_set(&call->err, ERR_UNAVAILABLE,
+                       "%d backups are being made or sent; ask again when one is done",
+                       LIMIT_BACKUPS);
+    return true;
+}
+
+void backup_create(struct api_call *call)
+{
+    struct api *api = call->api;
+    struct backup *b = NULL;
+    if (may_begin(call)) {
+        b = memory_take_zeroed(&memory_heap, sizeof *b);
+        if (!b)
+            err_set(&call->err, ERR_MEMORY, "no memory for a backup");
+    }
+    if (b) {
+        *b = (struct backup){ .made = { .done = on_made },
+                              .api = api,
+                              .x = call->x,
+                              .route = call->route,
+                              .began_us = call->began_us,
+                              .file = -1 };
+        if (!engine_backup(api->engine, &b->made, &call->err))
+            memory_give(&memory_heap, b, sizeof *b);
+    }
+    if (call->err.code != ERR_NONE) {
+        api_fail(call);
+        return;
+    }
+    api->backup_count++;
+    http_on_gone(call->x, on_gone, b);
+}
+
+/* ---- going on from an old copy -------------------------------------------------------------- */
+
+struct confirmation {
+    struct engine_confirm confirm; /* first: the confirm is the confirmation */
+    struct api *api;
+    struct http_exchange *x;
+    const struct route *route;
+    int64_t began_us;
+};
+
+static void answer_confirmed(const struct confirmation *c)
+{
+    struct json_writer w;
+    struct buffer body;
+    buffer_init(&body, &memory_heap, API_BODY_MAX);
+    json_writer_init(&w, &body);
+    json_begin_object(&w);
+    json_put_u64(&w, "term", engine_term(c->api->engine));
+    json_end_object(&w);
+    if (body.failed)
+        http_answer_error(c->x, 503, ERR_MEMORY, "it is confirmed; no memory to say more");
+    else
+        http_answer(c->x, &(struct http_answer){ .status = 200,
+                                                 .content_type = "application/json",
+                                                 .body = buffer_text(&body) });
+    buffer_release(&body);
+}
+
+static void on_confirmed(struct engine_confirm *confirm, enum engine_outcome outcome)
+{
+    struct confirmation *c = (struct confirmation *)confirm;
+    int status = outcome == ENGINE_DURABLE ? 200 : err_http_status(ERR_STORE);
+    api_count(c->api, c->route, status, c->began_us);
+    switch (outcome) {
+    case ENGINE_DURABLE: answer_confirmed(c); break;
+    case ENGINE_DROPPED:
+        http_answer_error(c->x, status, ERR_STORE, "the store took no writes; nothing was changed");
+        break;
+    case ENGINE_UNKNOWN: http_abandon(c->x); break;
+    }
+    memory_give(&memory_heap, c, sizeof *c);
+}
+
+void backup_confirm(struct api_call *call)
+{
+    struct confirmation *c =
+        api_is_writable(call) ? memory_take_zeroed(&memory_heap, sizeof *c) : NULL;
+    if (!c && call->err.code == ERR_NONE)
+        err_set(&call->err, ERR_MEMORY, "no memory for a confirmation");
+    if (c) {
+        *c = (struct confirmation){ .confirm = { .done = on_confirmed },
+                                    .api = call->api,
+                                    .x = call->x,
+                                    .route = call->route,
+                                    .began_us = call->began_us };
+        if (!engine_confirm(call->api->engine, &c->confirm, &call->err))
+            memory_give(&memory_heap, c, sizeof *c);
+    }
+    if (call->err.code != ERR_NONE)
+        api_fail(call);
+}
