@@ -278,7 +278,8 @@ static const char *const details[] = {
     "A lost connection is followed by another that misses nothing.",
     "-l judges an instance by the labels that it had before the change or after it, and a rollout "
     "by "
-    "its own selector, which must be the same, whatever its spelling.",
+    "its own selector, which must be the same, whatever its spelling; what is about neither "
+    "passes.",
     "In JSON an event is one line.", NULL
 };
 static const struct command_example examples[] = {

@@ -399,7 +399,8 @@ static void put_info(struct printer *p)
         "answered where GET is. An unknown path is 404 not_found; a known one with another method "
         "is 405 method_not_allowed, with the field Allow. Parameters and, where the schema says "
         "so, keys of bodies that are not known are refused. Errors are problem documents; programs "
-        "match on their code. Answers may get more members: ignore what you do not know.");
+        "match on their code. What is no HTTP, and a head that is far too long, may be refused "
+        "without a document. Answers may get more members: ignore what you do not know.");
     begin(p, "license");
     put(p, "name", "Apache License 2.0");
     put(p, "identifier", "Apache-2.0");

@@ -187,7 +187,7 @@ static const struct param params[] = {
     { NULL, NULL, { .name = "id", .kind = SHAPE_ROLLOUT_ID, .meaning = "the id of the rollout" } },
     { NULL, "\"0s\"", { .name = "wait", .kind = SHAPE_DURATION, .max = LIMIT_WAIT_MS, .meaning = "hold the reply for at most so long (60s) until the wish of the instance changes" } },
     { "/deploy", NULL, SELECTOR("only rollouts with the same selector, whatever its spelling") },
-    { "/events", NULL, SELECTOR("only events about instances whose labels matched then, before the change or after it, and about rollouts with the same selector, whatever its spelling") },
+    { "/events", NULL, SELECTOR("only events about instances whose labels matched then, before the change or after it, about rollouts with the same selector, whatever its spelling, and about neither") },
     { NULL, NULL, SELECTOR("only instances whose labels match") },
     { NULL, NULL, { .name = "status", .kind = SHAPE_EITHER, .words = &instance_machine.states, .meaning = "only instances with this status" } },
     { NULL, NULL, { .name = "update_state", .kind = SHAPE_WORD, .words = &member_machine.states, .meaning = "only instances in this state of their rollout" } },

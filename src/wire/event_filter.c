@@ -10,6 +10,7 @@
 
 #define LABELS   "\"labels\":{"
 #define SELECTOR "\"selector\":"
+#define ROLLOUT  "\"deployment_id\":"
 
 bool wire_read_event_filter(struct text selector, struct arena *arena,
                             struct wire_event_filter *ret, struct err *err)
@@ -136,9 +137,12 @@ static struct text behind(struct text json, const char *key)
 bool wire_event_passes(const struct wire_event_filter *filter, struct text json)
 {
     struct text labels = behind(json, LABELS);
-    bool is_about_rollout = labels.size == 0;
-    if (is_about_rollout)
-        return text_starts_with(behind(json, SELECTOR), filter->quoted);
+    if (labels.size == 0) {
+        struct text selector = behind(json, SELECTOR);
+        bool is_about_all = text_starts_with(selector, TEXT("null")) &&
+                            text_starts_with(behind(json, ROLLOUT), TEXT("null"));
+        return is_about_all || text_starts_with(selector, filter->quoted);
+    }
     /* The first set is that after the change. When labels changed, both follow once more, the old
      * one first. */
     for (int set = 0; set < 2 && labels.size > 0; set++, labels = behind(labels, LABELS))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * event_filter.h - which journal entries (event.h) a selector chooses: those about an instance
- * whose labels match, before the change or after it, and those about a rollout with the same
- * selector. Both stand in the entry as they were then, so that history is judged as live entries
- * are. Source: spec of rollouts, 9.5. */
+ * whose labels match, before the change or after it, those about a rollout with the same selector,
+ * and those about neither, which concern all. Labels and selector stand in the entry as they were
+ * then, so that history is judged as live entries are. Source: spec of rollouts, 9.5. */
 #ifndef DIDES_WIRE_EVENT_FILTER_H
 #define DIDES_WIRE_EVENT_FILTER_H
 
@@ -18,8 +18,9 @@ struct wire_event_filter {
 bool wire_read_event_filter(struct text selector, struct arena *arena,
                             struct wire_event_filter *ret, struct err *err);
 
-/* `json` is a whole entry. One without labels and selector, as versions before 0.1.0 wrote them,
- * does not pass. Takes no memory and does not parse: this is done for each entry of a history. */
+/* `json` is a whole entry. One without the members labels and selector does not pass: older
+ * versions wrote such. Takes no memory and does not parse: this is done for each entry of a
+ * history. */
 bool wire_event_passes(const struct wire_event_filter *filter, struct text json);
 
 #endif

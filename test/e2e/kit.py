@@ -6,10 +6,12 @@
 # long something takes: HANG_S only keeps a broken program from blocking the run for ever.
 import atexit
 import ctypes
+import functools
 import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -102,6 +104,52 @@ class Answer:
         return f"{self.status} {self.body[:600]!r}"
 
 
+# ---- the reference of the API -------------------------------------------------------------------
+
+
+class Operation:
+    """One method of one path, with the errors that the reference promises: (status, code)."""
+
+    def __init__(self, path, method, described):
+        self.name, self.path, self.method = described["operationId"], path, method.upper()
+        self.promises = {(int(status), code) for status, answer in described["responses"].items() if int(status) >= 400
+                         for code in answer["content"]["application/problem+json"]["schema"]["allOf"][1]
+                         ["properties"]["code"]["enum"]}
+        self.pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path) + "/?")
+
+
+@functools.cache
+def reference():
+    """What the program under test says of its API."""
+    return json.loads(subprocess.run([program(), "openapi"], check=True, capture_output=True,
+                                     env=environment()).stdout)
+
+
+def operations(document, kind=Operation):
+    return [kind(path, method, described) for path, item in document["paths"].items()
+            for method, described in item.items()]
+
+
+@functools.cache
+def _known_operations():
+    return operations(reference())
+
+
+def check_promised(method, target, answer):
+    """Every error that any test meets must be one that the reference promises for its operation."""
+    if answer.status < 400 or answer.headers.get("Content-Type") != "application/problem+json" or not answer.body:
+        return
+    path, code = target.split("?")[0], answer.json()["code"]
+    for operation in _known_operations():
+        if operation.method == method and operation.pattern.fullmatch(path):
+            assert (answer.status, code) in operation.promises, f"{operation.name} does not promise {answer}"
+            return
+    assert code in ("not_found", "method_not_allowed", *EVERYWHERE), f"{method} {target}: {answer}"
+
+
+# Found before anybody looks for the operation.
+EVERYWHERE = ("invalid", "body_too_large", "uri_too_long", "headers_too_large", "limit_reached", "rate_limited")
+
 # What a client sees when the server is gone or gives no answer.
 Unanswered = (ConnectionError, http.client.HTTPException, TimeoutError, socket.timeout, OSError)
 
@@ -137,6 +185,7 @@ class Client:
             raise
         if response.will_close:
             self.close()
+        check_promised(method, path, answer)
         return answer
 
     def get(self, path, **more):

@@ -132,7 +132,18 @@ static void test_an_entry_that_says_neither_does_not_pass(void **state)
     const char *old = "{'index':1,'type':'instance.online','deployment_id':null,'instance':'a'}";
 
     assert_false(wire_event_passes(&filter, kit_quote(kit, old)));
-    assert_false(wire_event_passes(&filter, kit_quote(kit, "{'labels':null,'selector':null}")));
+}
+
+static void test_an_entry_about_neither_passes(void **state)
+{
+    struct kit *kit = *state;
+    struct wire_event_filter filter;
+    const char *fleet = "{'deployment_id':null,'labels':null,'selector':null,'instance':null}";
+    const char *gone = "{'deployment_id':'r-1','labels':null,'selector':null,'instance':null}";
+    assert_true(wire_read_event_filter(TEXT("env=prod"), &kit->arena, &filter, NULL));
+
+    assert_true(wire_event_passes(&filter, kit_quote(kit, fleet)));
+    assert_false(wire_event_passes(&filter, kit_quote(kit, gone)));
 }
 
 static void test_a_bad_selector_is_refused(void **state)
@@ -176,6 +187,7 @@ int main(void)
         TEST(test_a_label_of_full_length_is_compared_whole),
         TEST(test_an_entry_about_a_rollout_passes_for_the_same_selector),
         TEST(test_an_entry_that_says_neither_does_not_pass),
+        TEST(test_an_entry_about_neither_passes),
         TEST(test_a_bad_selector_is_refused),
         TEST(test_cut_entries_are_read_within_their_bounds),
     };
