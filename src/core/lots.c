@@ -158,17 +158,20 @@ void lots_release(struct lots *lots)
 
 void lots_clear(struct lots *lots, uint32_t admitted)
 {
-    for (uint32_t id = 0; id < lots->count * LOT_CLASSES; id++) {
-        take_out(lots, id);
+    /* Nothing is compared: heads may be instances that are gone. */
+    for (uint32_t id = 0; id < lots->count * LOT_CLASSES; id++)
         *queue_at(lots, id) = (struct queue){ ORDERED_NONE, ORDERED_NONE, QUEUE_OUT };
-    }
+    for (uint32_t class = 0; class < LOT_CLASSES; class++)
+        lots->ready[class] = ORDERED_NONE;
     for (uint32_t i = 0; i < lots->cell_count; i++) {
         struct cell *cell = &lots->cells[i];
+        for (uint32_t class = 0; class < LOT_CLASSES; class++)
+            cell->parked[class] = ORDERED_NONE;
         cell->tally = (struct tally){ .total = 0 };
         cell->busy = 0;
         cell->is_breached = false;
     }
-    lots->breached = 0;
+    lots->breached = lots->parked = 0;
     lots->admitted = admitted;
 }
 

@@ -92,11 +92,11 @@ bool progress_may_take_available(const struct rollout *r)
     return t->available > amount_up(r->config.min_available, t->total);
 }
 
-/* P6, P7: asking parks what a full domain keeps back; no record knows of that. */
-static bool can_pick(const struct rollout *r)
+/* Asking parks what a full domain keeps back; no record knows of that. */
+bool progress_can_pick(const struct rollout *r)
 {
-    return r->live && r->stopped_at == 0 && progress_free_slots(r) > 0 &&
-           rollout_tally(r)->pending_online > 0 &&
+    return r->live && r->state == ROLLOUT_RUNNING && r->stopped_at == 0 &&
+           progress_free_slots(r) > 0 && rollout_tally(r)->pending_online > 0 &&
            lots_next(&r->live->lots, progress_may_take_available(r)) != ORDERED_NONE;
 }
 
@@ -125,7 +125,7 @@ static bool holds(const void *subject, unsigned guard)
     case ROLLOUT_LEFTOVERS_ACCEPTED: return leftovers_are_accepted(v->fleet, r);
     case ROLLOUT_WAVE_MOVES: return r->stopped_at == 0 && waves_would_move(v->fleet, r);
     case ROLLOUT_CAN_PROMOTE: return waves_can_promote(r);
-    case ROLLOUT_CAN_PICK: return can_pick(r);
+    case ROLLOUT_CAN_PICK: return progress_can_pick(r);
     case ROLLOUT_LEFTOVERS_APPEAR: return r->leftover_at == 0 && progress_only_leftovers(r);
     case ROLLOUT_LEFTOVERS_VANISH: return r->leftover_at != 0 && !progress_only_leftovers(r);
     case ROLLOUT_HAS_FAILED_MEMBERS: return t->failed > 0;
@@ -477,6 +477,15 @@ bool progress_evaluate(struct fleet *fleet, struct rollout *r, struct err *err)
     return true;
 }
 
+void progress_neighbours(struct fleet *fleet, const struct rollout *r)
+{
+    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++) {
+        struct rollout *other = fleet->live[i] ? fleet->live[i]->rollout : NULL;
+        if (other && other != r && other->config.domain_count > 0 && !fleet->settings.is_manual)
+            progress_evaluate(fleet, other, NULL);
+    }
+}
+
 void progress_concern(struct fleet *fleet, struct rollout *before, struct rollout *after)
 {
     if (fleet->settings.is_manual)
@@ -485,6 +494,8 @@ void progress_concern(struct fleet *fleet, struct rollout *before, struct rollou
         progress_evaluate(fleet, before, NULL);
     if (after && after != before && rollout_is_live(after))
         progress_evaluate(fleet, after, NULL);
+    if (before || after)
+        progress_neighbours(fleet, after ? after : before);
 }
 
 int64_t progress_due(const struct rollout *r)

@@ -38,10 +38,15 @@ void progress_concern(struct fleet *fleet, struct rollout *before, struct rollou
 void progress_freeze(struct fleet *fleet, struct rollout *r);
 void progress_thaw(struct fleet *fleet, struct rollout *r);
 
+/* P6, P7: whether there is a free slot and a candidate that may be picked. */
+bool progress_can_pick(const struct rollout *r);
 /* Slots that are free by the batch limit and the mode of the open wave. */
 uint32_t progress_free_slots(const struct rollout *r);
 /* Whether another available member may be taken (min_available). */
 bool progress_may_take_available(const struct rollout *r);
+/* After members of `r` may have left their slots: other rollouts whose failure domains count them
+ * are evaluated, unless decisions are taken only when asked for. */
+void progress_neighbours(struct fleet *fleet, const struct rollout *r);
 /* Only failed and offline members remain, and every wave has passed, or the open one cannot. */
 bool progress_only_leftovers(const struct rollout *r);
 /* The instant at which time alone may change the rollout; TIMERS_NEVER: none. */

@@ -15,32 +15,49 @@ static uint32_t offline_pending(const struct rollout *r)
     return pending;
 }
 
-/* Whether `reason` holds now. The store's own trouble is known to the engine only. */
-static bool holds(const struct rollout *r, enum waiting_reason reason)
+/* What the reasons are told from, once for all of them. */
+struct facts {
+    const struct rollout *r;
+    const struct tally *tally;
+    bool is_running;
+    bool nobody_to_pick;
+    bool is_kept_back; /* a slot is free and a candidate waits, and none may be picked */
+};
+
+static struct facts facts_of(const struct rollout *r)
 {
-    const struct tally *t = rollout_tally(r);
-    bool is_running = r->state == ROLLOUT_RUNNING;
-    bool nobody_to_pick = waves_candidates(r) == 0;
-    bool has_room =
-        is_running && r->stopped_at == 0 && !nobody_to_pick && progress_free_slots(r) > 0;
+    struct facts f = { .r = r, .tally = rollout_tally(r) };
+    f.is_running = r->state == ROLLOUT_RUNNING;
+    f.nobody_to_pick = waves_candidates(r) == 0;
+    f.is_kept_back = f.is_running && r->stopped_at == 0 && !f.nobody_to_pick &&
+                     progress_free_slots(r) > 0 && !progress_can_pick(r);
+    return f;
+}
+
+/* Whether `reason` holds now. The store's own trouble is known to the engine only. */
+static bool holds(const struct facts *f, enum waiting_reason reason)
+{
+    const struct rollout *r = f->r;
+    const struct tally *t = f->tally;
+    bool is_running = f->is_running;
     switch (reason) {
     case WAITING_PAUSED: return r->state == ROLLOUT_PAUSED;
     case WAITING_BATCH_FULL:
         return is_running && t->in_progress > 0 &&
-               (nobody_to_pick || t->in_progress >= rollout_batch_limit(r));
+               (f->nobody_to_pick || t->in_progress >= rollout_batch_limit(r));
     case WAITING_BARRIER:
         return is_running && wave_mode(r, r->open_wave) == MODE_BARRIER && t->in_progress > 0;
     case WAITING_MIN_HEALTHY: return is_running && t->settling > 0 && r->config.min_healthy_ms > 0;
     case WAITING_SOAK: return is_running && r->wave_state == WAVE_SOAKING;
     case WAITING_GATE: return is_running && waves_gate(r) != NULL;
-    /* After an evaluation nobody is left that could be picked: something keeps the others back. */
-    case WAITING_DOMAIN_CAP: return has_room && r->live->lots.parked > 0;
+    case WAITING_DOMAIN_CAP: return f->is_kept_back && r->live->lots.parked > 0;
     case WAITING_MIN_AVAILABLE:
-        return has_room && !progress_may_take_available(r) && lots_keep_available(&r->live->lots);
+        return f->is_kept_back && !progress_may_take_available(r) &&
+               lots_keep_available(&r->live->lots);
     case WAITING_OFFLINE:
         if (is_running && r->frozen_at != 0)
             return true;
-        return is_running && nobody_to_pick && offline_pending(r) > 0 &&
+        return is_running && f->nobody_to_pick && offline_pending(r) > 0 &&
                r->config.offline == OFFLINE_WAIT;
     case WAITING_LEFTOVER: return is_running && r->leftover_at != 0;
     case WAITING_STORE:
@@ -52,8 +69,9 @@ static bool holds(const struct rollout *r, enum waiting_reason reason)
 void waiting_note(struct fleet *fleet, struct rollout *r)
 {
     int64_t *since = r->live->waits.since;
+    struct facts facts = facts_of(r);
     for (unsigned reason = 0; reason < WAITING_REASON_COUNT; reason++) {
-        if (!holds(r, reason))
+        if (!holds(&facts, reason))
             since[reason] = 0;
         else if (since[reason] == 0)
             since[reason] = fleet->now;
@@ -141,8 +159,11 @@ size_t waiting_list(const struct fleet *fleet, const struct rollout *r,
                     struct waiting ret[static WAITING_REASON_COUNT])
 {
     size_t count = 0;
-    for (unsigned reason = 0; r->live && reason < WAITING_REASON_COUNT; reason++)
-        if (holds(r, reason))
+    if (!r->live)
+        return 0;
+    struct facts facts = facts_of(r);
+    for (unsigned reason = 0; reason < WAITING_REASON_COUNT; reason++)
+        if (holds(&facts, reason))
             ret[count++] = describe(fleet, r, reason);
     return count;
 }

@@ -6,6 +6,7 @@
  * A failure prints its seed: SEED=n replays that one, SEEDS=n runs that many from 1 on. */
 #include "core/place.h"
 #include "core/story.h"
+#include "core/waves.h"
 
 #include "base/dice.h"
 #include "base/suite.h"
@@ -88,9 +89,81 @@ static struct amount an_amount(struct driver *d, uint32_t most)
     return (struct amount){ .value = 1 + roll(d, most) };
 }
 
-static struct rollout_config a_config(struct driver *d)
+static const int64_t waits[] = { 0, 10 * SECOND, 2 * MINUTE, 10 * MINUTE };
+
+static void *take(struct driver *d, size_t size)
 {
-    static const int64_t waits[] = { 0, 10 * SECOND, 2 * MINUTE, 10 * MINUTE };
+    void *taken = arena_take(&d->s->arena, size);
+    assert_non_null(taken);
+    return taken;
+}
+
+static void some_gates(struct driver *d, struct wave_config *wave)
+{
+    static const char *const names[] = { "one", "two" };
+    wave->gate_count = roll(d, 3);
+    struct gate_config *gates = take(d, 2 * sizeof *gates);
+    for (uint32_t i = 0; i < wave->gate_count; i++)
+        gates[i] = (struct gate_config){ .name = text_from(names[i]),
+                                         .undecided = (uint8_t)roll(d, GATE_UNDECIDED_COUNT),
+                                         .is_dry_run = chance(d, 20),
+                                         .timeout_ms = PICK(d, waits) };
+    wave->gates = gates;
+}
+
+static void choose_members(struct driver *d, struct wave_config *wave)
+{
+    wave->has_selector = chance(d, 40);
+    wave->has_size = !wave->has_selector;
+    if (wave->has_size) {
+        wave->size = an_amount(d, 6);
+        return;
+    }
+    static const char *const list[] = { "zone=a", "zone=b", "zone in (a,b)", "!zone", "env=dev" };
+    wave->selector_text = text_from(PICK(d, list));
+    assert_true(selector_parse(wave->selector_text, NULL, 0, &d->s->arena, &wave->selector, NULL));
+}
+
+static void some_waves(struct driver *d, struct rollout_config *config)
+{
+    static const char *const names[] = { "first", "second", "third", "fourth" };
+    struct wave_config *waves = take(d, 4 * sizeof *waves);
+    config->strategy = STRATEGY_WAVES;
+    config->waves = waves;
+    config->wave_count = 2 + roll(d, 3);
+    for (uint32_t i = 0; i < config->wave_count; i++) {
+        waves[i] = (struct wave_config){ .name = text_from(names[i]),
+                                         .has_batch_size = chance(d, 40),
+                                         .batch_size = an_amount(d, 6),
+                                         .has_mode = chance(d, 40),
+                                         .mode = (uint8_t)roll(d, ROLLOUT_MODE_COUNT),
+                                         .has_failure_threshold = chance(d, 40),
+                                         .failure_threshold = an_amount(d, 5),
+                                         .soak_ms = chance(d, 50) ? PICK(d, waits) : 0 };
+        if (chance(d, 50))
+            some_gates(d, &waves[i]);
+        if (i + 1 < config->wave_count)
+            choose_members(d, &waves[i]);
+    }
+}
+
+static void some_domains(struct driver *d, struct rollout_config *config)
+{
+    static const char *const labels[] = { "zone", "env" };
+    struct domain_config *domains = take(d, 2 * sizeof *domains);
+    config->domains = domains;
+    config->domain_count = 1 + roll(d, 2);
+    for (uint32_t i = 0; i < config->domain_count; i++) {
+        domains[i] = (struct domain_config){ .label = text_from(labels[i]),
+                                             .has_max_in_progress = chance(d, 80),
+                                             .max_in_progress = an_amount(d, 3),
+                                             .has_max_failed = chance(d, 30),
+                                             .max_failed = an_amount(d, 3) };
+    }
+}
+
+static struct rollout_config plain_config(struct driver *d)
+{
     return (struct rollout_config){
         .mode = (uint8_t)roll(d, ROLLOUT_MODE_COUNT),
         .on_failure = (uint8_t)roll(d, ROLLOUT_ON_FAILURE_COUNT),
@@ -107,13 +180,25 @@ static struct rollout_config a_config(struct driver *d)
     };
 }
 
+static struct rollout_config a_config(struct driver *d)
+{
+    struct rollout_config config = plain_config(d);
+    if (chance(d, 50))
+        some_waves(d, &config);
+    if (chance(d, 40))
+        some_domains(d, &config);
+    if (chance(d, 20))
+        config.min_available = an_amount(d, 6);
+    return config;
+}
+
 static void do_deploy(struct driver *d)
 {
     struct rollout_config config = a_config(d);
     const char *selector = a_selector(d);
     enum err_code code = story_try_deploy(d->s, selector, a_version(d), &config);
     assert_true(code == ERR_NONE || code == ERR_NO_MATCH || code == ERR_IN_PROGRESS ||
-                code == ERR_OVERLAPPING);
+                code == ERR_OVERLAPPING || code == ERR_INFEASIBLE);
 }
 
 static struct rollout *a_rollout(struct driver *d)
@@ -129,8 +214,19 @@ static void do_rollback(struct driver *d)
 {
     const struct rollout *r = a_rollout(d);
     uint32_t number = r && chance(d, 50) ? r->number : 0;
-    enum err_code code =
-        story_try_rollback(d->s, number, number == 0 && chance(d, 50) ? a_selector(d) : NULL);
+    const char *selector = number == 0 && chance(d, 50) ? a_selector(d) : "";
+    struct rollout_config config = plain_config(d);
+    struct rollback_command command = { .number = number,
+                                        .has_selector = selector[0] != 0,
+                                        .config = chance(d, 30) ? &config : NULL,
+                                        .is_fast = chance(d, 50) };
+    assert_true(
+        selector_parse(text_from(selector), NULL, 0, &d->s->arena, &command.selector, NULL));
+    d->s->err = (struct err){ .code = ERR_NONE };
+    story_command(d->s);
+    fleet_rollback(&d->s->fleet, &command, NULL, &d->s->err);
+    story_done(d->s);
+    enum err_code code = d->s->err.code;
     assert_true(code == ERR_NONE || code == ERR_NO_ROLLBACK_TARGET || code == ERR_REFUSED ||
                 code == ERR_IN_PROGRESS || code == ERR_OVERLAPPING);
 }
@@ -142,7 +238,9 @@ static void do_verb(struct driver *d)
     struct rollout *r = a_rollout(d);
     if (!r)
         return;
-    struct verb_command command = { .verb = PICK(d, verbs), .finish_in_flight = chance(d, 30) };
+    struct verb_command command = { .verb = PICK(d, verbs),
+                                    .finish_in_flight = chance(d, 30),
+                                    .is_full = chance(d, 30) };
     uint32_t allowed = fleet_allowed_verbs(&d->s->fleet, r);
     bool is_live = rollout_is_live(r);
     struct rollout *result = NULL;
@@ -327,12 +425,34 @@ static void step(struct driver *d)
         close_round(d);
 }
 
-static bool all_ended_or_paused(const struct fleet *fleet)
+/* With a floor as high as the fleet nobody may be picked, for ever. */
+static bool is_kept_by_its_floor(const struct fleet *fleet, const struct rollout *r)
 {
-    for (uint32_t i = 0; i < fleet->rollout_count; i++)
-        if (rollout_is_live(fleet->rollouts[i]) && fleet->rollouts[i]->state != ROLLOUT_PAUSED)
+    struct waiting list[WAITING_REASON_COUNT];
+    size_t count = waiting_list(fleet, r, list);
+    for (size_t i = 0; i < count; i++)
+        if (list[i].reason == WAITING_MIN_AVAILABLE)
+            return rollout_tally(r)->in_progress == 0;
+    return false;
+}
+
+static bool all_ended_or_wait_for_somebody(const struct fleet *fleet)
+{
+    for (uint32_t i = 0; i < fleet->rollout_count; i++) {
+        const struct rollout *r = fleet->rollouts[i];
+        if (r->state == ROLLOUT_RUNNING && !is_kept_by_its_floor(fleet, r))
             return false;
+    }
     return true;
+}
+
+static void operators_promote(struct driver *d)
+{
+    const struct fleet *fleet = &d->s->fleet;
+    for (uint32_t i = 0; i < fleet->rollout_count; i++)
+        if (rollout_is_live(fleet->rollouts[i]) &&
+            fleet_allowed_verbs(fleet, fleet->rollouts[i]) >> VERB_PROMOTE & 1)
+            story_verb(d->s, fleet->rollouts[i], VERB_PROMOTE);
 }
 
 static void everybody_behaves(struct driver *d)
@@ -355,17 +475,18 @@ static void everybody_behaves(struct driver *d)
     story_done(d->s);
 }
 
-/* Every batch takes a report, min_healthy_time (10 min at most) and a report; and a rollback may
- * follow, and leftovers of both. */
-#define BOUND ((2 * NAMES * 12 + 60) * MINUTE)
+/* Every batch takes a report, min_healthy_time (10 min at most) and a report; waves soak and wait
+ * for leftovers; and a rollback may follow. */
+#define BOUND ((2 * NAMES * 12 + 2 * 4 * 60) * MINUTE)
 
 static void faults_stop(struct driver *d)
 {
     int64_t end = d->s->now + BOUND;
     settle_all(d);
-    while (!all_ended_or_paused(&d->s->fleet)) {
+    while (!all_ended_or_wait_for_somebody(&d->s->fleet)) {
         assert_true(d->s->now < end);
         everybody_behaves(d);
+        operators_promote(d);
         story_tick(d->s);
         settle_all(d);
         d->s->now += 30 * SECOND;
