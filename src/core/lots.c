@@ -161,11 +161,11 @@ void lots_clear(struct lots *lots, uint32_t admitted)
     /* Nothing is compared: heads may be instances that are gone. */
     for (uint32_t id = 0; id < lots->count * LOT_CLASSES; id++)
         *queue_at(lots, id) = (struct queue){ ORDERED_NONE, ORDERED_NONE, QUEUE_OUT };
-    for (uint32_t class = 0; class < LOT_CLASSES; class++)
+    for (uint32_t class = 0; class < LOT_CLASSES; class ++)
         lots->ready[class] = ORDERED_NONE;
     for (uint32_t i = 0; i < lots->cell_count; i++) {
         struct cell *cell = &lots->cells[i];
-        for (uint32_t class = 0; class < LOT_CLASSES; class++)
+        for (uint32_t class = 0; class < LOT_CLASSES; class ++)
             cell->parked[class] = ORDERED_NONE;
         cell->tally = (struct tally){ .total = 0 };
         cell->busy = 0;
@@ -392,8 +392,11 @@ static void count_busy(struct lots *lots, uint32_t labels, uint32_t one)
         uint32_t id = nearest_cell(lots, d, labels);
         if (id == MAP_NONE)
             continue;
-        lots->cells[id].busy += one;
-        wake_cell(lots, &lots->cells[id]);
+        struct cell *cell = &lots->cells[id];
+        bool was_full = !has_room(lots, cell);
+        cell->busy += one;
+        lots->has_new_room |= was_full && has_room(lots, cell);
+        wake_cell(lots, cell);
     }
 }
 
@@ -434,6 +437,7 @@ void lots_finish(struct lots *lots)
     if (lots->cell_count > 0)
         each_busy(lots, count_one_busy, NULL);
     lots->is_filling = false;
+    lots->has_new_room = true; /* or so it may be, for all that is known */
     uint32_t admitted = lots->admitted;
     lots->admitted = 0;
     lots_admit(lots, admitted);

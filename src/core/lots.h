@@ -63,6 +63,7 @@ struct lots {
     uint32_t admitted; /* waves whose queues are ready or parked */
     uint32_t parked;   /* queues that are */
     uint32_t breached; /* cells with too many failed members */
+    bool has_new_room; /* a domain may have room since the rollout was evaluated last */
     bool is_filling;   /* who is in flight is counted when that ends, all at once */
 };
 

@@ -472,18 +472,11 @@ bool progress_evaluate(struct fleet *fleet, struct rollout *r, struct err *err)
         if (!rollout_step(fleet, r, ROLLOUT_EVALUATE, NULL, err))
             return false;
     }
-    if (r->live)
-        waiting_note(fleet, r);
+    if (!r->live)
+        return true;
+    r->live->lots.has_new_room = false;
+    waiting_note(fleet, r);
     return true;
-}
-
-void progress_neighbours(struct fleet *fleet, const struct rollout *r)
-{
-    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++) {
-        struct rollout *other = fleet->live[i] ? fleet->live[i]->rollout : NULL;
-        if (other && other != r && other->config.domain_count > 0 && !fleet->settings.is_manual)
-            progress_evaluate(fleet, other, NULL);
-    }
 }
 
 void progress_concern(struct fleet *fleet, struct rollout *before, struct rollout *after)
@@ -494,8 +487,6 @@ void progress_concern(struct fleet *fleet, struct rollout *before, struct rollou
         progress_evaluate(fleet, before, NULL);
     if (after && after != before && rollout_is_live(after))
         progress_evaluate(fleet, after, NULL);
-    if (before || after)
-        progress_neighbours(fleet, after ? after : before);
 }
 
 int64_t progress_due(const struct rollout *r)
@@ -503,6 +494,8 @@ int64_t progress_due(const struct rollout *r)
     int64_t due = TIMERS_NEVER;
     if (r->state != ROLLOUT_RUNNING || r->stopped_at != 0)
         return due;
+    if (r->live->lots.has_new_room)
+        return 0;
     if (r->leftover_at != 0)
         due = r->leftover_at;
     if (r->wave_due_at != 0 && r->wave_due_at < due)

@@ -44,12 +44,10 @@ bool progress_can_pick(const struct rollout *r);
 uint32_t progress_free_slots(const struct rollout *r);
 /* Whether another available member may be taken (min_available). */
 bool progress_may_take_available(const struct rollout *r);
-/* After members of `r` may have left their slots: other rollouts whose failure domains count them
- * are evaluated, unless decisions are taken only when asked for. */
-void progress_neighbours(struct fleet *fleet, const struct rollout *r);
 /* Only failed and offline members remain, and every wave has passed, or the open one cannot. */
 bool progress_only_leftovers(const struct rollout *r);
-/* The instant at which time alone may change the rollout; TIMERS_NEVER: none. */
+/* The instant at which it is to be evaluated: when time alone may change it, or at once when
+ * another rollout made room in a failure domain that they share. TIMERS_NEVER: none. */
 int64_t progress_due(const struct rollout *r);
 
 #endif

@@ -307,7 +307,6 @@ struct rollout *fleet_rollback(struct fleet *fleet, const struct rollback_comman
     }
     if (!rollout_is_live(source)) {
         rollback_carry_out(fleet, &plan);
-        progress_neighbours(fleet, plan.created);
         return plan.created;
     }
     struct rollout_order order = { .cause = ROLLOUT_CAUSE_ROLLED_BACK,
@@ -317,6 +316,5 @@ struct rollout *fleet_rollback(struct fleet *fleet, const struct rollback_comman
         fleet_drop_rollout(fleet, plan.created);
         return NULL;
     }
-    progress_neighbours(fleet, plan.created);
     return plan.created;
 }

@@ -49,7 +49,6 @@ static bool evaluate_live(struct fleet *fleet, struct err *err)
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
             done &= progress_evaluate(fleet, fleet->live[i]->rollout, err);
-    progress_neighbours(fleet, NULL); /* one that ended may have made room for those before it */
     return done;
 }
 

@@ -136,7 +136,6 @@ bool fleet_verb(struct fleet *fleet, struct rollout *r, const struct verb_comman
     }
     if (rollout_is_live(r))
         progress_evaluate(fleet, r, NULL); /* a verb decides, even where else only requests do */
-    progress_neighbours(fleet, r);
     *ret = r;
     return true;
 }

@@ -245,8 +245,8 @@ static void check_waits(const struct story *s, const struct rollout *r)
     CLAIM(!rollout_would_move(&s->fleet, r, ROLLOUT_EVALUATE) ||
               fleet_next_due(&s->fleet) <= s->fleet.now,
           r);
-    CLAIM(count > 0, r);
-    CLAIM(r->state != ROLLOUT_PAUSED || list[0].reason == WAITING_PAUSED, r);
+    CLAIM(count > 0 || rollout_would_move(&s->fleet, r, ROLLOUT_EVALUATE), r);
+    CLAIM(r->state != ROLLOUT_PAUSED || (count > 0 && list[0].reason == WAITING_PAUSED), r);
     for (size_t i = 0; i < count; i++) {
         CLAIM(list[i].since > 0 && list[i].since <= s->fleet.now, r);
         if (list[i].until != 0 && r->state == ROLLOUT_RUNNING &&
