@@ -524,6 +524,7 @@ void api_close(struct api *api)
         memory_give(&memory_heap, p, sizeof *p);
     }
     polls_close(api);
+    backups_close(api);
     replies_close(api);
     auth_close(api);
     loop_timer_free(api->beat);

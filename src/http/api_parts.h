@@ -112,6 +112,7 @@ struct pending {
 };
 
 struct stream;
+struct backup;
 struct poll;
 
 /* Heartbeats whose reply is held, at most one for each instance. */
@@ -145,7 +146,8 @@ struct api {
     struct auth auth;
     struct stream *streams;
     unsigned stream_count;
-    unsigned backup_count;     /* being made or sent */
+    unsigned backup_count;     /* being made, sent, or given back */
+    struct backup *backups;    /* that are given back piece by piece */
     struct loop_timer *beat;   /* comment lines for streams */
     struct loop_timer *resume; /* while streams wait for their readers; else NULL */
     struct buffer openapi;     /* the document about all this, once somebody asked for it */
@@ -248,6 +250,7 @@ void deploy_progress(struct api_call *call);
 void deploy_rollback(struct api_call *call);
 void deploy_verb(struct api_call *call);
 void deploy_plan(struct api_call *call);
+void backups_close(struct api *api);
 void backup_create(struct api_call *call);
 void backup_confirm(struct api_call *call);
 void site_metrics(struct api_call *call);

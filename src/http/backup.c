@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define PULL_BYTES ((size_t)64 * 1024)
+#define PULL_BYTES      ((size_t)64 * 1024)
+#define SHRINK_BYTES    ((off_t)32 << 20)
+#define SHRINK_EVERY_MS 10
 
 /* ---- backups -------------------------------------------------------------------------------- */
 
@@ -19,16 +21,59 @@ struct backup {
     struct http_exchange *x; /* NULL: the client is gone */
     const struct route *route;
     int64_t began_us;
-    int file; /* while it is sent, else -1 */
+    int file; /* while there is one, else -1 */
     off_t sent;
+    struct backup *next, **link; /* of those that shrink */
+    off_t left;
+    struct loop_timer *shrink; /* NULL: it does not yet */
 };
 
 static void free_backup(struct backup *b)
 {
+    if (b->shrink) {
+        *b->link = b->next;
+        if (b->next)
+            b->next->link = b->link;
+        loop_timer_free(b->shrink);
+    }
     if (b->file >= 0)
         close(b->file);
     b->api->backup_count--;
     memory_give(&memory_heap, b, sizeof *b);
+}
+
+static void shrink(void *ctx)
+{
+    struct backup *b = ctx;
+    b->left -= b->left < SHRINK_BYTES ? b->left : SHRINK_BYTES;
+    if (ftruncate(b->file, b->left) != 0 || b->left == 0)
+        free_backup(b);
+}
+
+/* Giving a large file back at once, by closing it, stops this thread for as long as that takes:
+ * 0.3 s for a million instances. So it goes piece by piece. */
+static void release_backup(struct backup *b)
+{
+    struct api *api = b->api;
+    if (b->file >= 0)
+        b->left = lseek(b->file, 0, SEEK_END);
+    if (b->left > SHRINK_BYTES && !api->is_stopping)
+        b->shrink = loop_every(api->loop, SHRINK_EVERY_MS, shrink, b, NULL);
+    if (!b->shrink) {
+        free_backup(b);
+        return;
+    }
+    b->next = api->backups;
+    b->link = &api->backups;
+    if (b->next)
+        b->next->link = &b->next;
+    api->backups = b;
+}
+
+void backups_close(struct api *api)
+{
+    while (api->backups)
+        free_backup(api->backups);
 }
 
 /* While it is made; the store gives it up, and tells so. */
@@ -60,7 +105,7 @@ static enum http_pull pull(void *ctx, struct buffer *out, size_t wanted)
 
 static void on_sent(void *ctx)
 {
-    free_backup(ctx);
+    release_backup(ctx);
 }
 
 static void send_copy(struct backup *b)
@@ -97,7 +142,7 @@ static void on_made(struct engine_backup *made)
         answer_failure(b);
     } else {
         b->file = made->job.file;
-        free_backup(b);
+        release_backup(b);
     }
 }
 
