@@ -103,9 +103,8 @@ static void test_the_other_fields_go_with_both_forms(void **state)
         "{'message':'hot','observed_generation':7,'observed_term':2,'sent_at':'2031-01-01T00:00:"
         "01Z',"
         "'labels':{'zone':'a','old':null}}",
-        "{'updates':{'message':'hot','observed_generation':7,'observed_term':2,'last_ping':'2031-"
-        "01-01T00:00:01Z',"
-        "'labels':{'zone':'a','old':null}}}",
+        ("{'updates':{'message':'hot','observed_generation':7,'observed_term':2,"
+         "'last_ping':'2031-01-01T00:00:01Z','labels':{'zone':'a','old':null}}}"),
         "{'updates':{'status':1,'observed_term':2},'message':'hot','observed_generation':7,"
         "'sent_at':'2031-01-01T01:00:01+01:00','labels':{'zone':'a','old':null}}",
     };
