@@ -617,7 +617,7 @@ size_t place_check(struct fleet *fleet, struct err *ret_what)
 
 size_t place_check_some(struct fleet *fleet, uint32_t *cursor, uint32_t count, struct err *ret_what)
 {
-    struct recount r = { .what = ret_what };
+    struct recount r = { .silence = silence_empty(&fleet->silence), .what = ret_what };
     if (*cursor >= fleet->slot_count)
         *cursor = 0;
     for (; count > 0 && *cursor < fleet->slot_count; count--, (*cursor)++) {
