@@ -251,8 +251,11 @@ static void answer_refusal(struct http_exchange *x)
     buffer_init(&body, &memory_heap, LIMIT_BODY);
     server->handler.render_error(server->handler.ctx, x->refusal, x->refusal_detail, &body);
     server->stats.errors++;
+    const struct http_header again = { "Retry-After", "1" };
     struct http_answer answer = { .status = x->refusal_status,
                                   .content_type = server->options.error_type,
+                                  .headers = &again,
+                                  .header_count = err_is_retryable(x->refusal) ? 1 : 0,
                                   .body = body.failed ? TEXT_NONE : buffer_text(&body),
                                   .closes = true };
     http_send_response(x, &answer, NULL);
