@@ -122,12 +122,39 @@ static void send_copy(struct backup *b)
     http_answer_pull(b->x, &head, pull, on_sent, b);
 }
 
+/* An answer that comes later than its call has a call of its own; `write` is to end it. */
+static void answer_late(struct api *api, struct http_exchange *x, const struct route *route,
+                        int64_t began_us, void (*write)(struct api_call *call, void *ctx),
+                        void *ctx)
+{
+    const struct http_request asked = { .method = route->method, .path = text_from(route->path) };
+    struct api_call call = {
+        .api = api, .request = &asked, .route = route, .began_us = began_us, .x = x
+    };
+    struct buffer mine; /* the body of the call that caused this is not ours to write into */
+    struct buffer body = api->body;
+    buffer_init(&mine, &memory_heap, API_BODY_MAX);
+    api->body = mine;
+    json_writer_init(&call.w, &api->body);
+    write(&call, ctx);
+    mine = api->body;
+    api->body = body;
+    buffer_release(&mine);
+}
+
+/* That the disk does not take a copy is no more than that it does not take a copy now. */
+static void write_failure(struct api_call *call, void *ctx)
+{
+    const struct err *why = ctx;
+    call->err = *why;
+    if (!err_is_retryable(why->code) && why->code != ERR_NOT_SUPPORTED)
+        call->err.code = ERR_STORE;
+    api_fail(call);
+}
+
 static void answer_failure(struct backup *b)
 {
-    const struct err *err = &b->made.job.err;
-    int status = err_http_status(err->code);
-    api_count(b->api, b->route, status, b->began_us);
-    http_answer_error(b->x, status, err->code, err->text);
+    answer_late(b->api, b->x, b->route, b->began_us, write_failure, &b->made.job.err);
     free_backup(b);
 }
 
@@ -196,36 +223,27 @@ struct confirmation {
     int64_t began_us;
 };
 
-static void answer_confirmed(const struct confirmation *c)
+static void write_confirmed(struct api_call *call, void *ctx)
 {
-    struct json_writer w;
-    struct buffer body;
-    buffer_init(&body, &memory_heap, API_BODY_MAX);
-    json_writer_init(&w, &body);
-    json_begin_object(&w);
-    json_put_u64(&w, "term", engine_term(c->api->engine));
-    json_end_object(&w);
-    if (body.failed)
-        http_answer_error(c->x, 503, ERR_MEMORY, "it is confirmed; no memory to say more");
-    else
-        http_answer(c->x, &(struct http_answer){ .status = 200,
-                                                 .content_type = "application/json",
-                                                 .body = buffer_text(&body) });
-    buffer_release(&body);
+    const enum engine_outcome *outcome = ctx;
+    if (*outcome != ENGINE_DURABLE) {
+        err_set(&call->err, ERR_STORE, "the store took no writes; nothing was changed");
+        api_fail(call);
+        return;
+    }
+    json_begin_object(&call->w);
+    json_put_u64(&call->w, "term", engine_term(call->api->engine));
+    json_end_object(&call->w);
+    api_reply(call, 200, 0);
 }
 
 static void on_confirmed(struct engine_confirm *confirm, enum engine_outcome outcome)
 {
     struct confirmation *c = (struct confirmation *)confirm;
-    int status = outcome == ENGINE_DURABLE ? 200 : err_http_status(ERR_STORE);
-    api_count(c->api, c->route, status, c->began_us);
-    switch (outcome) {
-    case ENGINE_DURABLE: answer_confirmed(c); break;
-    case ENGINE_DROPPED:
-        http_answer_error(c->x, status, ERR_STORE, "the store took no writes; nothing was changed");
-        break;
-    case ENGINE_UNKNOWN: http_abandon(c->x); break;
-    }
+    if (outcome == ENGINE_UNKNOWN)
+        http_abandon(c->x);
+    else
+        answer_late(c->api, c->x, c->route, c->began_us, write_confirmed, &outcome);
     memory_give(&memory_heap, c, sizeof *c);
 }
 

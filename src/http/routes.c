@@ -115,7 +115,7 @@ const struct route routes[] = {
       .answers = { { 200, "id: the index, event: the type, data: the schema event; a comment line every 15 s", &wire_event_shape, "text/event-stream" } } },
     { "POST",   "/backup", backup_create, LIMIT_BODY, VERB_COUNT, "",
       "a copy of the whole database, for dides restore",
-      .name = "backup", .tag = "server", .errors = E(UNAVAILABLE) | E(STORE) | E(NOT_SUPPORTED) | E(IO),
+      .name = "backup", .tag = "server", .errors = E(UNAVAILABLE) | E(STORE) | E(NOT_SUPPORTED),
       .answers = { { 200, "an SQLite file; it is whole only when the answer ends in good order, so check it with dides verify", NULL, "application/vnd.sqlite3" } } },
     { "POST",   "/confirm", backup_confirm, LIMIT_BODY, VERB_COUNT, "",
       "go on from this database although an agent knows newer orders than it",

@@ -36,6 +36,7 @@ NOT_PROMISED = {
 ELSEWHERE = {
     # One growing buffer serves all answers, one function all refusals: provoked for one operation.
     ("*", "out_of_memory"): "list_instances, below",
+    ("backup", "not_supported"): "a store in memory, in test_backup.py",
 }
 
 # Operation, code: method, path, body, headers. What is None is as in a good request.
@@ -60,6 +61,7 @@ OWN = {
     ("promote", "refused"): ("/deploy/r-1/promote", None),
     ("promote", "nothing_to_promote"): ("/deploy/r-5/promote", None),
     ("retry", "nothing_to_retry"): ("/deploy/r-5/retry", None),
+    ("confirm", "refused"): (None, None),
     ("retry", "rollout_in_progress"): ("/deploy/r-1/retry", None),
 }
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import kit  # noqa: E402
 
 # What is described and no answer of this session has, or never other than null.
-UNSEEN = ("promote 200", "registered.credential")
+UNSEEN = ("promote 200", "registered.credential", "backup 200", "confirm 200", "confirmed.term")
 
 
 def schema(document, name):
@@ -195,6 +195,7 @@ class Reference(kit.Case):
         for path in ("/metrics", "/healthz", "/readyz", "/"):
             self.ask("GET", path)
             self.ask("HEAD", path)
+        self.ask("POST", "/confirm", {}, 409)
         self.ask("POST", "/deploy/plan", {"code_version": "2"}, 400)
         self.ask("POST", "/inventory/register", {"instance": {"name": "more"}, "token": "t"}, 503)
         self.ask("GET", "/nowhere", status=404)
