@@ -138,6 +138,7 @@ struct rollout_live {
     struct waits waits;
     bool is_entering;   /* sets are being filled in order of keys (entering.h) */
     bool has_sets;      /* they are sets again */
+    int64_t landed_at;  /* when nobody was in flight any more */
     uint32_t *entering; /* slots of the members to be, until it starts; NULL: none */
     uint32_t entering_count, entering_capacity;
 };
@@ -243,6 +244,13 @@ struct rollout *fleet_first_live(const struct fleet *fleet);
 const struct tally *rollout_tally(const struct rollout *r);
 uint32_t rollout_batch_limit(const struct rollout *r);
 uint32_t rollout_threshold(const struct rollout *r);
+
+/* What a clock of `r` shows: now, or when clocks stopped. What begins while they stand still begins
+ * then, for that time is added when they go on (K7). */
+static inline int64_t rollout_clock(const struct fleet *fleet, const struct rollout *r)
+{
+    return r->stopped_at != 0 ? r->stopped_at : fleet->now;
+}
 
 /* The live rollout that `inst` is a member of, or NULL. */
 struct rollout *fleet_rollout_of(const struct fleet *fleet, const struct instance *inst);

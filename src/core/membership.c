@@ -91,13 +91,6 @@ static int64_t deadline(int64_t from, int64_t duration)
     return duration > 0 ? from + duration : 0;
 }
 
-/* Deadlines that begin while clocks stand still begin when they stopped: that time is added when
- * they go on (K7). */
-static int64_t clock_of(const struct fleet *fleet, const struct rollout *r)
-{
-    return r->stopped_at ? r->stopped_at : fleet->now;
-}
-
 /* MEMBER_ASSIGN: wish := target, deadlines set, agent woken. */
 static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot, uint32_t wave)
 {
@@ -125,7 +118,7 @@ static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot, 
     a->assigned_at = fleet->now;
     a->ended_at = 0;
     a->on_target_since = a->healthy_since = a->health_deadline_at = 0;
-    a->deadline_at = deadline(clock_of(fleet, r), r->config.instance_deadline_ms);
+    a->deadline_at = deadline(rollout_clock(fleet, r), r->config.instance_deadline_ms);
     /* Told before the wish goes: nobody else may remember it. */
     fleet_publish(fleet, &(struct change){ .type = CHANGE_PICKED,
                                            .slot = slot,
@@ -151,7 +144,7 @@ void member_note_report(struct fleet *fleet, const struct rollout *r, uint32_t s
         next.on_target_since = next.health_deadline_at = 0;
     } else if (next.on_target_since == 0) {
         next.on_target_since = fleet->now;
-        next.health_deadline_at = deadline(clock_of(fleet, r), r->config.health_deadline_ms);
+        next.health_deadline_at = deadline(rollout_clock(fleet, r), r->config.health_deadline_ms);
     }
     if (!is_on_target || inst->status != INSTANCE_HEALTHY)
         next.healthy_since = 0;
@@ -186,7 +179,7 @@ static void credit(struct fleet *fleet, struct rollout *r, uint32_t slot)
     a->cause = CAUSE_NONE;
     a->ended_at = fleet->now;
     fleet_touch_rollout(fleet, r);
-    r->progressed_at = fleet->now;
+    r->progressed_at = rollout_clock(fleet, r);
     fleet_publish(fleet,
                   &(struct change){ .type = CHANGE_COMPLETED, .slot = slot, .rollout = r->number });
 }

@@ -257,6 +257,8 @@ static void move(struct fleet *fleet, uint32_t slot, const struct placement *nex
     count_instance(&fleet->tally, next, 1);
     if (joined)
         count_member(joined, next, 1);
+    if (left && is_busy(&placed) && left->tally.in_progress == 0)
+        left->landed_at = fleet->now;
     if (is_busy(&placed) != is_busy(next))
         count_busy(fleet, inst->labels, is_busy(next) ? 1 : UINT32_MAX);
     if (joined && !stays)

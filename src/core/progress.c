@@ -177,6 +177,9 @@ static void pick(struct fleet *fleet, struct rollout *r)
 {
     /* In barrier mode the first pick would close the batch: slots are counted before. */
     uint32_t slots = progress_free_slots(r);
+    /* The time in which nobody was in flight is no lack of progress (P3). */
+    if (rollout_tally(r)->in_progress == 0 && r->live->landed_at != fleet->now)
+        r->progressed_at = fleet->now;
     for (; slots > 0 && r->stopped_at == 0; slots--) {
         uint32_t slot = lots_next(&r->live->lots, progress_may_take_available(r));
         if (slot == ORDERED_NONE)
@@ -252,7 +255,7 @@ static void acknowledge_one(struct fleet *fleet, struct rollout *r, uint32_t slo
 static void acknowledge(struct fleet *fleet, struct rollout *r)
 {
     each_member(fleet, r, SET_BROKEN, acknowledge_one);
-    r->progressed_at = fleet->now;
+    r->progressed_at = rollout_clock(fleet, r);
     r->leftover_at = 0; /* what is left over gets its time once more */
     waves_again(fleet, r);
 }
@@ -289,7 +292,7 @@ static void disarm_leftovers(const struct fleet *fleet, struct rollout *r)
 {
     if (r->leftover_at == 0)
         return;
-    int64_t now = r->stopped_at ? r->stopped_at : fleet->now;
+    int64_t now = rollout_clock(fleet, r);
     r->progressed_at += now - (r->leftover_at - r->config.leftover_timeout_ms);
     r->leftover_at = 0;
 }
@@ -316,7 +319,7 @@ static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
     if (effects & SM_DO(rollout, ROLLOUT_ACKNOWLEDGE))
         acknowledge(fleet, r);
     if (effects & SM_DO(rollout, ROLLOUT_ARM_LEFTOVERS))
-        r->leftover_at = fleet->now + r->config.leftover_timeout_ms;
+        r->leftover_at = rollout_clock(fleet, r) + r->config.leftover_timeout_ms;
     if (effects & SM_DO(rollout, ROLLOUT_DISARM_LEFTOVERS))
         disarm_leftovers(fleet, r);
     if (effects & SM_DO(rollout, ROLLOUT_TRY_AGAIN))

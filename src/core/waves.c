@@ -348,8 +348,7 @@ static void tell_gate(struct fleet *fleet, const struct rollout *r)
 
 static void arm(const struct fleet *fleet, struct rollout *r, int64_t duration_ms)
 {
-    int64_t from = r->stopped_at ? r->stopped_at : fleet->now;
-    r->wave_due_at = duration_ms > 0 ? from + duration_ms : 0;
+    r->wave_due_at = duration_ms > 0 ? rollout_clock(fleet, r) + duration_ms : 0;
 }
 
 /* The only place that writes a gate's state, but for a wave that begins or is disarmed. */
