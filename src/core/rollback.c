@@ -23,7 +23,7 @@ static bool replaces(struct version target, struct version source)
 }
 
 /* RB4: the newest success before the source, on the same selector, with another version. */
-static const struct rollout *target_rollout(const struct fleet *fleet, const struct rollout *source)
+const struct rollout *rollback_target(const struct fleet *fleet, const struct rollout *source)
 {
     for (uint32_t i = fleet->rollout_count; i > 0; i--) {
         const struct rollout *r = fleet->rollouts[i - 1];
@@ -125,7 +125,7 @@ static struct rollout *draft(struct fleet *fleet, const struct rollout *source,
     if (!r)
         return NULL;
     r->is_fast = request->is_fast;
-    const struct rollout *target = target_rollout(fleet, source);
+    const struct rollout *target = rollback_target(fleet, source);
     if (target) {
         r->restores = target->number;
         struct version v = { .code = source->target.code ? target->target.code : 0,

@@ -19,6 +19,9 @@ struct rollback_request {
     struct text reason;
 };
 
+/* RB4: the rollout whose version is put back where no own previous one is known, or NULL. */
+const struct rollout *rollback_target(const struct fleet *fleet, const struct rollout *source);
+
 /* Finds what to restore. True with `created` NULL when there is no target. ERR_MEMORY, ERR_FULL. */
 bool rollback_prepare(struct fleet *fleet, struct rollout *source,
                       const struct rollback_request *request, struct rollback_plan *ret,
