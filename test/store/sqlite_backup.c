@@ -448,6 +448,27 @@ static void test_a_damaged_backup_is_not_put_in_place(void **state)
     assert_int_equal(term(f), 1);
 }
 
+static void test_a_store_that_root_restores_is_its_folders_owners(void **state)
+{
+    struct fixture *f = *state;
+    struct store_sqlite_restored restored;
+    struct stat database, lock;
+    make_backup(f, 5);
+    scratch_remove(f->directory);
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(mkdir(f->directory, 0700), 0);
+    assert_int_equal(chown(f->directory, 12345, 54321), 0);
+
+    assert_int_equal(restore(f, false, &restored), ERR_NONE);
+
+    assert_int_equal(stat(scratch_file(f->directory, "dides.db"), &database), 0);
+    assert_int_equal(stat(scratch_file(f->directory, "lock"), &lock), 0);
+    assert_int_equal(database.st_uid, 12345);
+    assert_int_equal(database.st_gid, 54321);
+    assert_int_equal(lock.st_uid, 12345);
+}
+
 static void test_a_store_in_use_is_not_replaced(void **state)
 {
     struct fixture *f = *state;
@@ -600,6 +621,7 @@ int main(void)
         TEST(test_each_restore_of_the_same_backup_has_a_new_term),
         TEST(test_a_damaged_store_can_be_replaced),
         TEST(test_a_damaged_backup_is_not_put_in_place),
+        TEST(test_a_store_that_root_restores_is_its_folders_owners),
         TEST(test_a_store_in_use_is_not_replaced),
         TEST(test_a_term_rises_and_stays),
         TEST(test_a_restore_that_was_cut_short_is_finished_at_the_next_start),

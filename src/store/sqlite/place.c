@@ -79,6 +79,17 @@ static bool tell_holder(const struct sqlite_place *place, struct err *err)
                    place->directory, (unsigned long long)number);
 }
 
+bool sqlite_place_give(const struct sqlite_place *place, int file, const char *path,
+                       struct err *err)
+{
+    struct stat status;
+    if (geteuid() != 0)
+        return true;
+    if (stat(place->directory, &status) != 0 || fchown(file, status.st_uid, status.st_gid) != 0)
+        return fail(err, "give away", path);
+    return true;
+}
+
 /* The lock belongs to the open file, not to the process: a second store in the same process is
  * refused too. The file stays for ever; removing it would let two holders each lock their own. */
 static bool take_lock(struct sqlite_place *place, struct err *err)
@@ -91,6 +102,8 @@ static bool take_lock(struct sqlite_place *place, struct err *err)
     if (fcntl(place->lock, F_OFD_SETLK, &whole) != 0)
         return errno == EAGAIN || errno == EACCES ? tell_holder(place, err)
                                                   : fail(err, "lock", path);
+    if (!sqlite_place_give(place, place->lock, path, err))
+        return false;
     char pid[32];
     int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(place->lock, 0) != 0)

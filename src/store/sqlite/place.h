@@ -36,6 +36,10 @@ bool sqlite_place_scratch(const struct sqlite_place *place, enum place_scratch w
 bool sqlite_place_switch(const struct sqlite_place *place, char ret_kept[static PATH_MAX],
                          struct err *err);
 
+/* Root works in folders of others; what it makes there is the folder's owner's. */
+bool sqlite_place_give(const struct sqlite_place *place, int file, const char *path,
+                       struct err *err);
+
 /* Makes the names in the directory durable. SQLite does that too, but keeps failures to itself. */
 bool sqlite_place_flush(const char *directory, struct err *err);
 /* Remembers which files are open; false: one is not there. */

@@ -220,15 +220,23 @@ static bool choose_term(const struct sqlite_place *place, uint64_t of_backup, bo
     return true;
 }
 
+static bool give_away(const struct sqlite_place *place, const char *path, struct err *err)
+{
+    cleanup(close_file) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return fail(err, "open", path);
+    return sqlite_place_give(place, fd, path, err);
+}
+
 /* A copy of `file` under the new term, checked as what it is now. */
-static bool prepare(const char *file, const char *path, uint64_t term,
-                    struct store_sqlite_facts *ret, struct err *err)
+static bool prepare(const struct sqlite_place *place, const char *file, const char *path,
+                    uint64_t term, struct store_sqlite_facts *ret, struct err *err)
 {
     cleanup(close_file) int from = open(file, O_RDONLY | O_CLOEXEC);
     if (from < 0)
         return fail(err, "read", file);
     return copy_to_new(from, path, err) && set_term(path, term, err) &&
-           store_sqlite_verify(path, ret, err);
+           give_away(place, path, err) && store_sqlite_verify(path, ret, err);
 }
 
 static bool restore(const struct sqlite_place *place, const char *file, uint64_t of_backup,
@@ -240,7 +248,7 @@ static bool restore(const struct sqlite_place *place, const char *file, uint64_t
         !sqlite_place_scratch(place, PLACE_RESTORED, restored, err) ||
         !choose_term(place, of_backup, &ret->kept_is_unreadable, &term, err))
         return false;
-    if (!prepare(file, copy, term, &ret->facts, err)) {
+    if (!prepare(place, file, copy, term, &ret->facts, err)) {
         unlink(copy);
         return false;
     }
