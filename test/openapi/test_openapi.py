@@ -78,6 +78,32 @@ class Reference(kit.Case):
     def test_the_document_is_valid(self):
         self.validate()
 
+    def test_no_member_is_there_twice(self):
+        def take(pairs):
+            self.assertEqual(len(pairs), len(dict(pairs)), [name for name, _ in pairs])
+            return dict(pairs)
+
+        json.loads(self.document.read_text(), object_pairs_hook=take)
+
+    def test_every_example_of_a_body_is_taken(self):
+        """In an order in which each makes sense."""
+        self.client = self.recorder(self.server())
+        bodies = {described["operationId"]: described["requestBody"]["content"]["application/json"]["example"]
+                  for item in json.loads(self.document.read_text())["paths"].values() for described in item.values()
+                  if "requestBody" in described}
+        self.ask("POST", "/inventory/register", bodies.pop("register"), 201)
+        self.ask("POST", "/inventory/instances/register", bodies.pop("register_instance"))
+        self.ask("PATCH", "/inventory/instances/web-server-01", bodies.pop("heartbeat"))
+        self.ask("POST", "/deploy", bodies.pop("deploy"), 201)
+        self.ask("POST", "/deploy/r-1/pause", bodies.pop("pause"))
+        self.ask("POST", "/deploy/r-1/resume", bodies.pop("resume"))
+        self.ask("POST", "/deploy/r-1/promote", bodies.pop("promote"), 409)  # good, but nothing waits
+        self.beat("web-server-01", "1.0.0", "FAILED")
+        self.ask("POST", "/deploy/r-1/retry", bodies.pop("retry"))
+        self.ask("POST", "/deploy/r-1/abort", bodies.pop("abort"))
+        self.ask("POST", "/deploy/rollback", bodies.pop("rollback"), 201)
+        self.assertEqual({}, bodies)
+
     def test_the_validator_finds_faults(self):
         whole = self.document.read_text()
         for name, change in (
