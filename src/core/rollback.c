@@ -95,7 +95,7 @@ static bool list_unresolved(struct fleet *fleet, const struct rollout *source, u
 /* ---- preparing ------------------------------------------------------------------------------ */
 
 /* A caller's configuration says nothing of waves: they are those of the source, without their own
- * limits, soaks and gates. */
+ * limits, soaks and gates. That of an earlier rollback of the same source says them already. */
 static void borrow_waves(struct rollout_config *config, const struct rollout_config *source,
                          struct wave_config waves[static LIMIT_WAVES])
 {
@@ -117,7 +117,7 @@ static struct rollout *draft(struct fleet *fleet, const struct rollout *source,
 {
     struct rollout_config config = request->config ? *request->config : source->config;
     struct wave_config waves[LIMIT_WAVES];
-    if (request->config)
+    if (request->config && request->config->wave_count == 0)
         borrow_waves(&config, &source->config, waves);
     config.mode = MODE_WINDOW; /* RB7 */
     struct rollout *r =
