@@ -2,7 +2,9 @@
  * event.c - what each type of journal entry says. */
 #include "wire/event.h"
 
+#include "core/waves.h"
 #include "wire/view.h"
+#include "wire/words.h"
 
 struct entry {
     struct json_writer w;
@@ -130,12 +132,39 @@ static void put_new_of_instance(struct entry *e)
     }
 }
 
+/* ---- waves and gates ------------------------------------------------------------------------ */
+
+static bool is_of_wave(const struct change *c)
+{
+    return c->type >= CHANGE_WAVE_OPENED && c->type <= CHANGE_GATE_INCONCLUSIVE;
+}
+
+static bool is_of_gate(const struct change *c)
+{
+    return c->type >= CHANGE_GATE_WAITING && c->type <= CHANGE_GATE_INCONCLUSIVE;
+}
+
+static void put_wave(struct entry *e)
+{
+    const struct change *c = e->change;
+    json_put_text(&e->w, "wave", wave_name(e->r, c->wave));
+    if (is_of_gate(c)) {
+        const struct gate_config *gate = &e->r->waves[c->wave].config->gates[c->gate];
+        json_put_text(&e->w, "gate", gate->name);
+        json_put_text(&e->w, "gate_type", text_from(sm_word_at(&wire_gate_types, gate->type)));
+        return;
+    }
+    json_key(&e->w, "progress");
+    wire_write_progress(&e->w, wave_tally(e->r, c->wave));
+}
+
 /* ---- rollouts ------------------------------------------------------------------------------- */
 
 static void put_old_of_rollout(struct entry *e)
 {
-    if (e->change->type != CHANGE_ROLLOUT_CREATED && e->change->type != CHANGE_ROLLBACK_STARTED)
-        put_status(e, &rollout_machine.states, e->change->was_state);
+    const struct change *c = e->change;
+    if (c->type != CHANGE_ROLLOUT_CREATED && c->type != CHANGE_ROLLBACK_STARTED && !is_of_wave(c))
+        put_status(e, &rollout_machine.states, c->was_state);
 }
 
 static void put_created(struct entry *e)
@@ -158,7 +187,7 @@ static enum rollout_state state_after(const struct change *change)
     case CHANGE_ROLLOUT_PAUSED: return ROLLOUT_PAUSED;
     case CHANGE_ROLLOUT_COMPLETED: return ROLLOUT_COMPLETED;
     case CHANGE_ROLLOUT_FAILED: return ROLLOUT_FAILED;
-    default: return change->was_state; /* retried: it stays */
+    default: return change->was_state; /* retried, promoted: it stays */
     }
 }
 
@@ -167,6 +196,10 @@ static void put_new_of_rollout(struct entry *e)
     const struct rollout *r = e->r;
     if (e->change->type == CHANGE_ROLLOUT_CREATED) {
         put_created(e);
+        return;
+    }
+    if (is_of_wave(e->change)) {
+        put_wave(e);
         return;
     }
     if (e->change->type == CHANGE_ROLLBACK_STARTED) {
@@ -180,6 +213,15 @@ static void put_new_of_rollout(struct entry *e)
     json_put_text_or_null(&e->w, "outcome", text_from(rollout_outcome_word(r->outcome)));
     json_key(&e->w, "progress");
     wire_write_progress(&e->w, rollout_tally(r));
+}
+
+/* ---- the fleet ------------------------------------------------------------------------------ */
+
+static void put_new_of_fleet(struct entry *e)
+{
+    if (e->change->type == CHANGE_FLEET_SILENT)
+        json_put_u64(&e->w, "silent_instances", e->fleet->silence.fallen);
+    json_put_u64(&e->w, "online_instances", e->fleet->tally.online);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -229,6 +271,8 @@ void wire_write_event(struct buffer *out, const struct fleet *fleet, const struc
         put_new_of_instance(&e);
     else if (e.r)
         put_new_of_rollout(&e);
+    else if (change->rollout == 0)
+        put_new_of_fleet(&e);
     json_end_object(&e.w);
     json_end_object(&e.w);
 }

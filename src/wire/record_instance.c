@@ -38,6 +38,7 @@ static void put_trail(struct json_writer *w, const struct fleet *fleet, const st
     for (size_t i = 0; i < inst->trail_count; i++) {
         json_begin_object(w);
         record_put_rollout(w, "deployment_id", inst->trail[i].rollout);
+        record_put_number(w, "wave", inst->trail[i].wave);
         record_put_version(w, fleet, "previous_state", inst->trail[i].previous);
         json_end_object(w);
     }
@@ -58,6 +59,8 @@ void wire_store_instance(struct buffer *out, const struct fleet *fleet, uint32_t
     }
     json_put_text(&w, "status", text_from(sm_word_at(&instance_machine.states, inst->status)));
     json_put_bool(&w, "online", inst->presence == PRESENCE_ONLINE);
+    record_put_number(&w, "offline_at", inst->offline_at);
+    record_put_true(&w, "was_idle", inst->was_idle);
     record_put_version(&w, fleet, "current_state", inst->current);
     record_put_version(&w, fleet, "desired_state", inst->desired);
     record_put_text(&w, "message", fleet_text(fleet, inst->message));
@@ -66,6 +69,7 @@ void wire_store_instance(struct buffer *out, const struct fleet *fleet, uint32_t
     json_put_u64(&w, "changed_index", inst->changed_index);
     record_put_rollout(&w, "member_of", inst->member_of);
     record_put_true(&w, "joiner", inst->is_joiner);
+    record_put_number(&w, "wave", inst->wave);
     put_order(&w, fleet, &inst->assignment);
     put_trail(&w, fleet, inst);
     json_end_object(&w);
@@ -75,6 +79,7 @@ void wire_store_instance(struct buffer *out, const struct fleet *fleet, uint32_t
 
 struct stored_trail {
     struct text rollout;
+    uint8_t wave;
     struct stored_version previous;
 };
 
@@ -84,11 +89,11 @@ struct stored_instance {
     struct json_pair *labels;
     uint32_t label_count, generation;
     struct stored_version current, desired;
-    int64_t registered_at;
+    int64_t registered_at, offline_at;
     uint64_t changed_index;
     struct text member_of, rollout;
-    uint8_t status, update_state, cause, status_when_picked;
-    bool is_online, is_joiner, is_acknowledged;
+    uint8_t status, wave, update_state, cause, status_when_picked;
+    bool is_online, was_idle, is_joiner, is_acknowledged;
     uint16_t attempt;
     struct stored_version target, previous;
     int64_t assigned_at, on_target_since, healthy_since, ended_at, deadline_at, health_deadline_at;
@@ -99,19 +104,21 @@ struct stored_instance {
 #define ID_SIZE    16 /* of the longest id */
 #define ID         .kind = JSON_TEXT, .min = 1, .max = ID_SIZE
 #define INSTANT    .kind = JSON_INTEGER, .max = INT64_MAX
+#define WAVE       .kind = JSON_INTEGER, .max = LIMIT_WAVES - 1
 #define VERSION    .kind = JSON_OBJECT, .sub = &wire_stored_version_table
 #define WORD(list) .kind = JSON_WORD, .words = &(list)
 
 /* clang-format off */
 static const struct json_field trail_fields[] = {
     { .name = "deployment_id", ID, .flags = JSON_REQUIRED, JSON_AT(struct stored_trail, rollout), .meaning = "the rollout that picked it" },
+    { .name = "wave", WAVE, JSON_AT(struct stored_trail, wave), .meaning = "index of its wave in that" },
     { .name = "previous_state", VERSION, JSON_AT(struct stored_trail, previous), .meaning = "what it ran before" },
 };
 
 static const struct json_table trail_table = {
     .name = "stored_trail",
     .fields = trail_fields,
-    .count = 2,
+    .count = 3,
     .size = sizeof(struct stored_trail),
     .given_offset = JSON_NOT_KEPT,
 };
@@ -119,8 +126,8 @@ static const struct json_table trail_table = {
 #define AT(member) JSON_AT(struct stored_instance, member)
 
 enum stored_row {
-    ROW_NAME, ROW_IP, ROW_LABELS, ROW_STATUS, ROW_ONLINE, ROW_CURRENT, ROW_DESIRED, ROW_MESSAGE, ROW_GENERATION, ROW_REGISTERED,
-    ROW_CHANGED, ROW_MEMBER_OF, ROW_JOINER, ROW_ROLLOUT, ROW_UPDATE_STATE, ROW_ATTEMPT, ROW_CAUSE, ROW_ACKNOWLEDGED,
+    ROW_NAME, ROW_IP, ROW_LABELS, ROW_STATUS, ROW_ONLINE, ROW_OFFLINE, ROW_WAS_IDLE, ROW_CURRENT, ROW_DESIRED, ROW_MESSAGE, ROW_GENERATION,
+    ROW_REGISTERED, ROW_CHANGED, ROW_MEMBER_OF, ROW_JOINER, ROW_WAVE, ROW_ROLLOUT, ROW_UPDATE_STATE, ROW_ATTEMPT, ROW_CAUSE, ROW_ACKNOWLEDGED,
     ROW_STATUS_WHEN_PICKED, ROW_TARGET, ROW_PREVIOUS, ROW_ASSIGNED, ROW_ON_TARGET, ROW_HEALTHY, ROW_ENDED, ROW_DEADLINE,
     ROW_HEALTH_DEADLINE, ROW_TRAIL, ROW_COUNT
 };
@@ -132,6 +139,8 @@ static const struct json_field fields[ROW_COUNT] = {
                            .key_max = LIMIT_LABEL_KEY, .item_max = LIMIT_LABEL_VALUE, .meaning = "its labels" },
     [ROW_STATUS]       = { .name = "status", WORD(instance_machine.states), AT(status), .flags = JSON_REQUIRED, .meaning = "as it said last" },
     [ROW_ONLINE]       = { .name = "online", .kind = JSON_BOOL, AT(is_online), .flags = JSON_REQUIRED, .meaning = "whether it is heard" },
+    [ROW_OFFLINE]      = { .name = "offline_at", INSTANT, AT(offline_at), .meaning = "since when it is not" },
+    [ROW_WAS_IDLE]     = { .name = "was_idle", .kind = JSON_BOOL, AT(was_idle), .meaning = "it was not in flight then" },
     [ROW_CURRENT]      = { .name = "current_state", VERSION, AT(current), .meaning = "what it runs" },
     [ROW_DESIRED]      = { .name = "desired_state", VERSION, AT(desired), .meaning = "what it is to run" },
     [ROW_MESSAGE]      = { .name = "message", .kind = JSON_TEXT, AT(message), .min = 1, .max = LIMIT_MESSAGE, .meaning = "of the newest report that had one" },
@@ -140,6 +149,7 @@ static const struct json_field fields[ROW_COUNT] = {
     [ROW_CHANGED]      = { .name = "changed_index", INSTANT, AT(changed_index), .flags = JSON_REQUIRED, .meaning = "the journal entry that was next when it changed" },
     [ROW_MEMBER_OF]    = { .name = "member_of", ID, AT(member_of), .meaning = "the live rollout it belongs to" },
     [ROW_JOINER]       = { .name = "joiner", .kind = JSON_BOOL, AT(is_joiner), .meaning = "it came to match after the start" },
+    [ROW_WAVE]         = { .name = "wave", WAVE, AT(wave), .meaning = "index of its wave in that rollout" },
     [ROW_ROLLOUT]      = { .name = "deployment_id", ID, AT(rollout), .meaning = "of the newest order, as all below" },
     [ROW_UPDATE_STATE] = { .name = "update_state", WORD(member_machine.states), AT(update_state), .meaning = "reached in that rollout" },
     [ROW_ATTEMPT]      = { .name = "attempt", .kind = JSON_INTEGER, AT(attempt), .min = 1, .max = LIMIT_ATTEMPT, .meaning = "from 1" },
@@ -240,6 +250,9 @@ static void fill_plain(struct instance *inst, const struct stored_instance *s,
     inst->changed_index = s->changed_index;
     inst->member_of = numbers->member_of;
     inst->is_joiner = s->is_joiner;
+    inst->wave = s->wave;
+    inst->offline_at = s->offline_at;
+    inst->was_idle = s->was_idle;
     fill_order(&inst->assignment, s, numbers->rollout);
 }
 
@@ -257,6 +270,7 @@ static bool fill_shared(struct fleet *fleet, struct instance *inst, const struct
     for (uint32_t i = 0; i < s->trail_count; i++) {
         struct trail_entry *entry = &inst->trail[inst->trail_count++];
         entry->rollout = numbers->trail[i];
+        entry->wave = s->trail[i].wave;
         if (!record_take_version(fleet, &s->trail[i].previous, &entry->previous))
             return false;
     }

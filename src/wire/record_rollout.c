@@ -7,6 +7,7 @@
 #include "wire/progress.h"
 #include "wire/record.h"
 #include "wire/record_parts.h"
+#include "wire/record_waves.h"
 #include "wire/view.h"
 #include "wire/words.h"
 
@@ -30,6 +31,10 @@ static void put_times(struct json_writer *w, const struct rollout *r)
     record_put_number(w, "ended_at", r->ended_at);
     record_put_number(w, "paused_at", r->paused_at);
     record_put_true(w, "breach_pause", r->is_breach_pause);
+    if (r->stopped_at != r->paused_at)
+        record_put_number(w, "stopped_at", r->stopped_at);
+    record_put_number(w, "frozen_at", r->frozen_at);
+    record_put_number(w, "frozen_count", r->frozen_count);
     record_put_number(w, "leftover_at", r->leftover_at);
     record_put_number(w, "progressed_at", r->progressed_at);
 }
@@ -71,6 +76,7 @@ void wire_store_rollout(struct buffer *out, const struct fleet *fleet, const str
     record_put_text(&w, "created_by", r->created_by);
     record_put_text(&w, "reason", r->reason);
     put_times(&w, r);
+    record_put_waves(&w, r);
     put_relations(&w, r);
     json_end_object(&w);
 }
@@ -89,9 +95,11 @@ struct stored_rollout {
     struct tally progress;
     uint8_t status, outcome, cause, rollback_error;
     bool is_breach_pause, is_fast;
-    uint32_t generation, unresolved_total, unresolved_count;
+    uint32_t generation, unresolved_total, unresolved_count, frozen_count;
     uint64_t revision, started_index;
-    int64_t created_at, started_at, ended_at, paused_at, leftover_at, progressed_at;
+    int64_t created_at, started_at, ended_at, paused_at, stopped_at, frozen_at, leftover_at,
+        progressed_at;
+    struct stored_waves waves;
     struct text *unresolved;
 };
 
@@ -141,8 +149,12 @@ static const struct json_field fields[] = {
     { .name = "ended_at", NUMBER(ended_at), .meaning = "when it ended" },
     { .name = "paused_at", NUMBER(paused_at), .meaning = "while paused" },
     { .name = "breach_pause", .kind = JSON_BOOL, AT(is_breach_pause), .meaning = "a breach paused it" },
+    { .name = "stopped_at", NUMBER(stopped_at), .meaning = "since when deadlines stand still; left out when that is since paused_at" },
+    { .name = "frozen_at", NUMBER(frozen_at), .meaning = "when most of the fleet fell silent, while it is" },
+    { .name = "frozen_count", SMALL(frozen_count), .meaning = "how many that were" },
     { .name = "leftover_at", NUMBER(leftover_at), .meaning = "when leftovers are given up" },
     { .name = "progressed_at", NUMBER(progressed_at), .meaning = "when a member last completed" },
+    RECORD_WAVE_ROWS(struct stored_rollout),
     { .name = "retry_of", ID(retry_of), .meaning = "the rollout it repeats" },
     { .name = "rollback_of", ID(rollback_of), .meaning = "the rollout it undoes" },
     { .name = "restores", ID(restores), .meaning = "the rollout it goes back to" },
@@ -179,7 +191,10 @@ static void fill_plain(struct rollout *r, const struct stored_rollout *s)
     r->created_at = s->created_at;
     r->started_at = s->started_at;
     r->ended_at = s->ended_at;
-    r->paused_at = r->stopped_at = s->paused_at;
+    r->paused_at = s->paused_at;
+    r->stopped_at = s->stopped_at ? s->stopped_at : s->paused_at;
+    r->frozen_at = s->frozen_at;
+    r->frozen_count = s->frozen_count;
     r->leftover_at = s->leftover_at;
     r->progressed_at = s->progressed_at;
     r->unresolved_total = s->unresolved_total;
@@ -243,12 +258,26 @@ static bool fill_texts(struct fleet *fleet, struct rollout *r, const struct stor
 static bool fill(struct fleet *fleet, struct text key, struct rollout *r,
                  const struct stored_rollout *s, struct err *err)
 {
+    const char *fault = NULL;
     fill_plain(r, s);
     if (!fill_number(key, r, s, err))
         return false;
-    if (!fill_texts(fleet, r, s))
+    bool is_good = fill_texts(fleet, r, s) && record_take_waves(r, &s->waves, &fault);
+    if (!is_good && fault)
+        return record_is_damaged(key, fault, err);
+    if (!is_good)
         return err_set(err, ERR_MEMORY, "no memory for a rollout that was stored");
     return fill_selector(fleet, key, r, err);
+}
+
+static bool take_fault(struct text key, const struct err *why, struct err *err)
+{
+    struct sentence s;
+    if (why->code == ERR_MEMORY)
+        return err_set(err, ERR_MEMORY, "%s", why->text);
+    sentence_init(&s);
+    buffer_printf(&s.buffer, "%s %s", why->pointer, why->text);
+    return record_is_damaged(key, buffer_c_string(&s.buffer), err);
 }
 
 bool wire_load_rollout(struct fleet *fleet, struct text key, struct text json,
@@ -260,8 +289,7 @@ bool wire_load_rollout(struct fleet *fleet, struct text key, struct text json,
     if (!record_read(&wire_stored_rollout_table, key, json, scratch, &s, err))
         return false;
     if (!wire_config_take(&s.request.configuration, "/request/configuration", scratch, &why))
-        return why.code == ERR_MEMORY ? err_set(err, ERR_MEMORY, "%s", why.text)
-                                      : record_is_damaged(key, why.text, err);
+        return take_fault(key, &why, err);
     struct rollout *r = fleet_new_rollout(fleet, err);
     if (!r)
         return false;

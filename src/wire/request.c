@@ -194,6 +194,7 @@ bool wire_read_verb(struct text body, struct arena *arena, enum verb verb, struc
     *ret = (struct verb_command){
         .verb = verb,
         .finish_in_flight = verb == VERB_ABORT && json_has(&read.given, VERB_OWN),
+        .is_full = verb == VERB_PROMOTE && read.is_full,
         .reason = read.reason,
     };
     return true;

@@ -97,16 +97,6 @@ const struct json_table wire_rollback_table = {
     .given_offset = offsetof(struct choice_body, given),
 };
 
-/* What can be said already and not yet be done. */
-static bool refuse_unfinished(const struct rollout_config *config, struct err *err)
-{
-    const char *key = config->strategy != STRATEGY_ROLLING ? "strategy"
-                      : config->domain_count > 0           ? "domains"
-                      : config->min_available.value > 0    ? "min_available"
-                                                           : NULL;
-    return !key || wire_refuse_reserved("/configuration", key, err);
-}
-
 static bool read_choice(const struct json_table *table, struct text body, struct arena *arena,
                         struct choice_body *ret, struct err *err)
 {
@@ -116,8 +106,7 @@ static bool read_choice(const struct json_table *table, struct text body, struct
         return false;
     if (read.given.nulls & JSON_BIT(CHOICE_CONFIGURATION))
         wire_config_init(&read.configuration);
-    if (!wire_config_take(&read.configuration, "/configuration", arena, err) ||
-        !refuse_unfinished(&read.configuration.config, err))
+    if (!wire_config_take(&read.configuration, "/configuration", arena, err))
         return false;
     *ret = read;
     return true;

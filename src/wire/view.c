@@ -3,6 +3,7 @@
 #include "wire/view.h"
 
 #include "core/place.h"
+#include "core/waves.h"
 #include "wire/progress.h"
 
 /* ---- parts ---------------------------------------------------------------------------------- */
@@ -182,7 +183,9 @@ static void put_member(struct json_writer *w, const struct fleet *fleet,
 {
     enum member_state state = fleet_update_state(fleet, inst);
     const char *cause = is_ordered(fleet, inst) ? member_cause_word(inst->assignment.cause) : NULL;
+    const struct rollout *r = fleet_rollout_of(fleet, inst);
     put_id(w, "deployment_id", rollout_of(fleet, inst));
+    json_put_text_or_null(w, "wave", r ? wave_name(r, inst->placed.wave) : TEXT_NONE);
     json_put_text_or_null(
         w, "update_state",
         state == MEMBER_NONE ? TEXT_NONE : text_from(sm_word_at(&member_machine.states, state)));
@@ -216,6 +219,7 @@ void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint3
     json_put_u64(w, "status", inst->status);
     json_put_text(w, "status_name", text_from(sm_word_at(&instance_machine.states, inst->status)));
     json_put_bool(w, "online", inst->presence == PRESENCE_ONLINE);
+    json_put_time(w, "offline_since", inst->offline_at);
     json_put_time(w, "last_seen", inst->last_seen);
     json_put_time(w, "registered_at", inst->registered_at);
     json_put_i64(w, "clock_skew_ms", inst->clock_skew_ms);

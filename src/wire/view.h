@@ -23,6 +23,12 @@ void wire_write_selector_labels(struct json_writer *w, const struct selector *se
 void wire_write_config(struct json_writer *w, const struct rollout_config *config);
 /* The counters with the names of 5.4. */
 void wire_write_progress(struct json_writer *w, const struct tally *tally);
+/* The waves of a rollout in their order, as a list. */
+void wire_write_waves(struct json_writer *w, const struct rollout *r);
+/* Members "domains", a list of at most WIRE_DOMAINS_SHOWN, those at a limit first, and
+ * "domain_count", how many there are. None for an ended rollout. O(domains). */
+#define WIRE_DOMAINS_SHOWN 100
+void wire_put_domains(struct json_writer *w, const struct fleet *fleet, const struct rollout *r);
 /* The verbs of a set, one bit per enum verb, as a list of words. */
 void wire_write_verbs(struct json_writer *w, uint32_t verbs);
 

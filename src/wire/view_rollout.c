@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * view_rollout.c - what clients see of a rollout, and why it waits, in sentences. */
+#include "core/waves.h"
 #include "wire/view.h"
 
 /* ---- waiting -------------------------------------------------------------------------------- */
@@ -35,6 +36,53 @@ static void describe_leftovers(const struct rollout *r, struct buffer *out)
                   t->failed, t->pending, plural(t->failed + t->pending));
 }
 
+static void describe_pause(const struct rollout *r, struct buffer *out)
+{
+    const struct gate_config *gate = waves_gate(r);
+    if (gate && r->gate_state == GATE_INCONCLUSIVE)
+        buffer_printf(out, "gate %.*s was not decided in time; resume it to wait once more",
+                      TEXT_ARG(gate->name));
+    else if (r->is_breach_pause)
+        buffer_add(out, TEXT("too many members failed; resume it to go on, or roll it back"));
+    else
+        buffer_add(out, TEXT("an operator paused it; resume it to go on"));
+}
+
+static void describe_soak(const struct rollout *r, struct buffer *out)
+{
+    const struct tally *t = wave_tally(r, r->open_wave);
+    struct text name = wave_name(r, r->open_wave);
+    buffer_printf(out, "%u completed member%s of wave %.*s %s watched for ", t->completed,
+                  plural(t->completed), TEXT_ARG(name), t->completed == 1 ? "is" : "are");
+    format_duration(out, wave_soak_ms(r, r->open_wave));
+    buffer_add(out, TEXT("; promote cuts that short"));
+}
+
+static void describe_domain(const struct waiting *waiting, struct buffer *out)
+{
+    if (waiting->name.size == 0) {
+        buffer_add(out, text_from(waiting_meaning(waiting->reason)));
+        return;
+    }
+    buffer_printf(
+        out, "%s%.*s%s%.*s has %u of %u members in flight, and those left are in such domains",
+        waiting->value.data ? "" : "the domain without ", TEXT_ARG(waiting->name),
+        waiting->value.data ? "=" : "", TEXT_ARG(waiting->value), waiting->count, waiting->limit);
+}
+
+static void describe_offline(const struct waiting *waiting, struct buffer *out)
+{
+    if (waiting->is_mass_silence)
+        buffer_printf(
+            out,
+            "most of the fleet fell silent at once, and %u of %u are silent still: nothing "
+            "is decided until more than half of them are heard again",
+            waiting->count, waiting->limit);
+    else
+        buffer_printf(out, "%u of %u members need the update and are offline", waiting->count,
+                      waiting->limit);
+}
+
 /* One sentence that says how much is waited for. */
 static void describe(const struct rollout *r, const struct waiting *waiting, struct buffer *out)
 {
@@ -45,24 +93,34 @@ static void describe(const struct rollout *r, const struct waiting *waiting, str
                       waiting->count, plural(waiting->count), waiting->count == 1 ? "is" : "are");
         return;
     case WAITING_MIN_HEALTHY: describe_settling(r, waiting, out); return;
-    case WAITING_OFFLINE:
-        buffer_printf(out, "%u of %u members need the update and are offline", waiting->count,
+    case WAITING_SOAK: describe_soak(r, out); return;
+    case WAITING_GATE:
+        buffer_printf(out, "gate %.*s after wave %.*s waits for promote", TEXT_ARG(waiting->name),
+                      TEXT_ARG(wave_name(r, r->open_wave)));
+        return;
+    case WAITING_DOMAIN_CAP: describe_domain(waiting, out); return;
+    case WAITING_MIN_AVAILABLE:
+        buffer_printf(out, "%u members are available, and %u must stay so", waiting->count,
                       waiting->limit);
         return;
+    case WAITING_OFFLINE: describe_offline(waiting, out); return;
     case WAITING_LEFTOVER: describe_leftovers(r, out); return;
-    case WAITING_PAUSED:
-        buffer_add(out, r->is_breach_pause
-                            ? TEXT("too many members failed; resume it to go on, or roll it back")
-                            : TEXT("an operator paused it; resume it to go on"));
-        return;
-    case WAITING_SOAK:
-    case WAITING_GATE:
-    case WAITING_DOMAIN_CAP:
-    case WAITING_MIN_AVAILABLE:
+    case WAITING_PAUSED: describe_pause(r, out); return;
     case WAITING_STORE:
     case WAITING_REASON_COUNT: break;
     }
     buffer_add(out, text_from(waiting_meaning(waiting->reason)));
+}
+
+/* "batch_full", or "gate:ok": which gate it is matters to who is to pass it. */
+static void put_reason(struct json_writer *w, const struct waiting *waiting)
+{
+    struct sentence s;
+    sentence_init(&s);
+    buffer_add(&s.buffer, text_from(waiting_word(waiting->reason)));
+    if (waiting->reason == WAITING_GATE)
+        buffer_printf(&s.buffer, ":%.*s", TEXT_ARG(waiting->name));
+    json_put_text(w, "reason", buffer_text(&s.buffer));
 }
 
 static void write_waiting(struct json_writer *w, const struct rollout *r,
@@ -72,7 +130,7 @@ static void write_waiting(struct json_writer *w, const struct rollout *r,
     sentence_init(&s);
     describe(r, waiting, &s.buffer);
     json_begin_object(w);
-    json_put_text(w, "reason", text_from(waiting_word(waiting->reason)));
+    put_reason(w, waiting);
     json_put_text(w, "message", buffer_text(&s.buffer));
     json_put_time(w, "since", waiting->since);
     json_put_time(w, "until", waiting->until);
@@ -115,33 +173,6 @@ void wire_write_request(struct json_writer *w, const struct fleet *fleet, const 
     json_end_object(w);
 }
 
-static const char *wave_state(const struct rollout *r)
-{
-    switch ((enum rollout_state)r->state) {
-    case ROLLOUT_RUNNING: return "running";
-    case ROLLOUT_PAUSED: return "paused";
-    case ROLLOUT_COMPLETED: return "passed";
-    case ROLLOUT_FAILED: return "failed";
-    case ROLLOUT_UNKNOWN:
-    case rollout_state_count: break;
-    }
-    return "not started";
-}
-
-/* A rolling rollout has one wave that holds everybody. */
-static void put_waves(struct json_writer *w, const struct rollout *r)
-{
-    json_key(w, "waves");
-    json_begin_list(w);
-    json_begin_object(w);
-    json_put_text(w, "name", TEXT("all"));
-    json_put_text(w, "state", text_from(wave_state(r)));
-    json_key(w, "progress");
-    wire_write_progress(w, rollout_tally(r));
-    json_end_object(w);
-    json_end_list(w);
-}
-
 static void put_state(struct json_writer *w, const struct rollout *r)
 {
     put_id(w, "id", r->number);
@@ -179,7 +210,9 @@ void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
     json_put_text(w, "selector", r->selector_text);
     json_key(w, "progress");
     wire_write_progress(w, rollout_tally(r));
-    put_waves(w, r);
+    json_key(w, "waves");
+    wire_write_waves(w, r);
+    wire_put_domains(w, fleet, r);
     put_waiting(w, fleet, r, store_fails_since);
     json_put_u64(w, "available", rollout_tally(r)->available);
     json_key(w, "allowed_verbs");

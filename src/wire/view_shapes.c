@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "core/change.h"
 #include "core/command.h"
+#include "core/gate.h"
 #include "wire/config.h"
 #include "wire/progress.h"
 #include "wire/words.h"
@@ -15,11 +16,6 @@
 static const char *word_of_verb(unsigned number)
 {
     return verb_word((enum verb)number);
-}
-
-static const char *word_of_waiting(unsigned number)
-{
-    return waiting_word((enum waiting_reason)number);
 }
 
 static const char *word_of_change(unsigned number)
@@ -100,6 +96,7 @@ static const struct shape_field instance_fields[] = {
     LABELS("what selectors choose it by"),
     STATUS_FIELDS(instance_machine.states),
     { .name = "online", .kind = SHAPE_BOOL, .meaning = "whether it is heard" },
+    TIME("offline_since", "when it fell silent; null: it is heard, or has never been offline"),
     TIME("last_seen", "when it was last heard, by the server's clock"),
     TIME("registered_at", "when it was first registered"),
     { .name = "clock_skew_ms", .kind = SHAPE_INTEGER, .meaning = "how far its clock is ahead" },
@@ -108,6 +105,7 @@ static const struct shape_field instance_fields[] = {
     { .name = "generation", .kind = SHAPE_COUNT, .meaning = "changes with its wish; also the ETag" },
     OBJECT("desired_state", version_shape, "what it is to run; nulls: no wish"),
     ID("deployment_id", "the live rollout it belongs to, else that of its newest order"),
+    { .name = "wave", .kind = SHAPE_TEXT, .flags = SHAPE_NULLABLE, .meaning = "the name of its wave in a live rollout" },
     { .name = "update_state", WORD(member_machine.states), .first = MEMBER_NONE + 1, .flags = SHAPE_NULLABLE, .meaning = "where it is in that rollout" },
     ATTEMPT,
     TIME("deadline_at", "when time alone fails it; null while no deadline acts"),
@@ -173,17 +171,49 @@ static const struct shape request_shape = {
     .name = "request", .meaning = "what was asked for, as the body of a deploy that asks for the same", SHAPE_FIELDS(request_fields)
 };
 
+static const struct shape_field gate_fields[] = {
+    NOTE("name", "of the gate"),
+    { .name = "type", WORD(wire_gate_types), .meaning = "who decides" },
+    { .name = "state", WORD(gate_machine.states), .meaning = "how far it is" },
+    TIME("until", "when it is inconclusive; null: it is not waited for, has no timeout, or clocks stand still"),
+};
+static const struct shape gate_shape = {
+    .name = "gate_state", .meaning = "what has to be passed after a wave", SHAPE_FIELDS(gate_fields)
+};
+
 static const struct shape_field wave_fields[] = {
-    NOTE("name", "of the wave"),
-    NOTE("state", "how far it is"),
+    NOTE("name", "of the wave; all: the only one of a rolling rollout"),
+    NOTE("state", "not_started, running, soaking, gated or passed; of the open one failed or paused when the rollout is"),
+    { .name = "mode", WORD(wire_modes), .meaning = "when slots are refilled" },
+    { .name = "batch_limit", .kind = SHAPE_COUNT, .min = 1, .meaning = "members in flight at most while it is open" },
+    { .name = "failure_limit", .kind = SHAPE_COUNT, .min = 1, .meaning = "so many failed members of it are a breach" },
+    { .name = "soak", .kind = SHAPE_DURATION, .meaning = "time to pass after its last member was done", .example = "\"10m\"" },
+    TIME("opened_at", "when its members became candidates"),
+    TIME("passed_at", "when it was done, soaked and past its gates"),
+    TIME("soak_until", "when its soak is over; null: it does not soak, or clocks stand still"),
+    OBJECTS("gates", gate_shape, "in the order in which they are passed; none where they are skipped"),
     PROGRESS("progress", "its members"),
 };
 static const struct shape wave_shape = {
     .name = "wave", .meaning = "a part of the members, updated before the next one", SHAPE_FIELDS(wave_fields)
 };
 
+#define LIMIT(key, text) { .name = (key), .kind = SHAPE_COUNT, .flags = SHAPE_NULLABLE, .min = 1, .meaning = (text) }
+
+static const struct shape_field domain_fields[] = {
+    NOTE("label", "whose values divide the members"),
+    { .name = "value", .kind = SHAPE_TEXT, .flags = SHAPE_NULLABLE, .meaning = "of the label; null: these members have none" },
+    { .name = "busy", .kind = SHAPE_COUNT, .meaning = "instances in flight, of all live rollouts" },
+    LIMIT("max_in_progress", "of those; null: no limit"),
+    LIMIT("max_failed", "so many failed members are a breach; null: no limit"),
+    PROGRESS("progress", "its members"),
+};
+static const struct shape domain_shape = {
+    .name = "domain", .meaning = "members that may fail together", SHAPE_FIELDS(domain_fields)
+};
+
 static const struct shape_field waiting_fields[] = {
-    { .name = "reason", .kind = SHAPE_WORD, WORDS_OF(word_of_waiting, WAITING_REASON_COUNT), .meaning = "why nobody is picked" },
+    NOTE("reason", "why nobody is picked: store, paused, batch_full, barrier, min_healthy_time, soak, gate:<name>, domain_cap, min_available, offline or leftover"),
     NOTE("message", "the same in a sentence, with numbers"),
     TIME("since", "when that began"),
     TIME("until", "when it ends by itself at the latest; null: unknown"),
@@ -212,6 +242,8 @@ static const struct shape_field rollout_fields[] = {
     { .name = "selector", .kind = SHAPE_TEXT, .meaning = "in canonical form; empty: the whole fleet", .example = "\"env=prod,role=web\"" },
     PROGRESS("progress", "its members"),
     OBJECTS("waves", wave_shape, "in their order"),
+    OBJECTS("domains", domain_shape, "failure domains, those at a limit first, and at most a hundred; none once it has ended"),
+    { .name = "domain_count", .kind = SHAPE_COUNT, .meaning = "how many failure domains there are" },
     OBJECTS("waiting", waiting_shape, "most important first; empty while it picks, and when it has ended"),
     { .name = "available", .kind = SHAPE_COUNT, .meaning = "members that are online, HEALTHY and not in flight" },
     { .name = "allowed_verbs", .kind = SHAPE_WORDS, WORDS_OF(word_of_verb, VERB_COUNT), .meaning = "what may be asked of it now" },
@@ -350,6 +382,11 @@ static const struct shape_field values_fields[] = {
     { .name = "retry_of", .kind = SHAPE_ROLLOUT_ID, .flags = MAYBE_NULL, .meaning = "the rollout it is another attempt of" },
     { .name = "rollback_of", .kind = SHAPE_ROLLOUT_ID, .flags = MAYBE_NULL, .meaning = "the rollout it undoes" },
     { .name = "restores", .kind = SHAPE_ROLLOUT_ID, .flags = MAYBE_NULL, .meaning = "the rollout whose version it puts back" },
+    { .name = "wave", .kind = SHAPE_TEXT, .flags = MAYBE, .meaning = "of the rollout" },
+    { .name = "gate", .kind = SHAPE_TEXT, .flags = MAYBE, .meaning = "after that wave" },
+    { .name = "gate_type", WORD(wire_gate_types), .flags = MAYBE, .meaning = "who decides about it" },
+    { .name = "silent_instances", .kind = SHAPE_COUNT, .flags = MAYBE, .meaning = "of the fleet, that fell silent at once" },
+    { .name = "online_instances", .kind = SHAPE_COUNT, .flags = MAYBE, .meaning = "of the fleet" },
     { .name = "unresolved", .kind = SHAPE_COUNT, .flags = MAYBE, .meaning = "members without a known version to go back to" },
 };
 static const struct shape values_shape = {

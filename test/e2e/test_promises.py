@@ -229,7 +229,21 @@ class Promises(kit.Case):
 
     def other_fleets(self):
         self.own(self.started(name="two", live={"role": "web"}, sets=["max_concurrent=2"]), OWN_OF_TWO)
-        self.own(self.started(name="none", live=None), OWN_OF_NONE)
+        home = self.started(name="none", live=None)
+        self.own(home, OWN_OF_NONE)
+        self.empty_waves(home)
+
+    def empty_waves(self, home):
+        """The only machine of the lab leaves it: a wave of the lab has no member any more."""
+        body = {"code_version": "7", "configuration": {"strategy": "waves", "waves": [{"selector": "site=lab"}, {}]}}
+        self.report(home, "lab-1", labels={"site": "lab"})
+        number = self.must(home, "POST", "/deploy", body)["id"]
+        self.must(home, "POST", f"/deploy/{number}/abort")
+        self.report(home, "lab-1", labels={"site": None})
+        for name, target in (("deploy", None), ("retry", f"/deploy/{number}/retry")):
+            operation = self.operations[name]
+            self.provoked(operation, self.ask(home, operation, target, json.dumps(body) if name == "deploy" else None),
+                          "infeasible")
 
     # ---- limits ----
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import kit  # noqa: E402
 
 # What is described and no answer of this session has, or never other than null.
-UNSEEN = ("promote 200", "registered.credential", "backup 200", "confirm 200", "confirmed.term")
+UNSEEN = ("registered.credential", "backup 200", "confirm 200", "confirmed.term")
 
 
 def schema(document, name):
@@ -213,6 +213,24 @@ class Reference(kit.Case):
         self.ask("POST", "/deploy/rollback", {"labels": {"env": "nowhere"}}, 404)
         self.ask("POST", "/deploy/progress")
 
+    def one_in_waves(self):
+        """A canary of one, a soak, a gate with a timeout, and failure domains, one of them without a value."""
+        for name in ("web-4", "web-5"):
+            self.beat(name, "1")
+        self.ask("PATCH", "/inventory/instances/web-5", {"labels": {"zone": None}})
+        gates = [{"name": "ok", "type": "manual", "timeout": "1h"}]
+        path = "/deploy/" + self.ask("POST", "/deploy", {"code_version": "8", "labels": {"env": "dev"}, "configuration": {
+            "strategy": "canary", "canary": {"size": 1, "soak": "10m", "gates": gates}, "min_available": 1,
+            "domains": [{"label": "zone", "max_in_progress": 1, "max_failed": 2}]}}, 201).json()["id"]
+        self.reach("web-4", "8")
+        self.ask("GET", path)
+        self.ask("GET", "/inventory/instances/web-4")
+        self.ask("POST", path + "/promote", {"reason": "seen enough"})
+        self.ask("GET", "/deploy/status")
+        self.ask("POST", path + "/promote", {"full": True})
+        self.reach("web-5", "8")
+        self.assertEqual("COMPLETED", self.ask("GET", path).json()["status_name"])
+
     def others(self):
         self.ask("GET", "/deploy?state=completed&labels=env%3Dprod")
         self.ask("GET", "/deploy?limit=1&cursor=r-3")
@@ -248,6 +266,7 @@ class Reference(kit.Case):
         self.one_that_goes_back()
         self.one_without_a_way_back()
         self.back_and_again(first)
+        self.one_in_waves()
         self.others()
         self.silence_and_history(home)
 

@@ -3,56 +3,10 @@
 #include "base/dice.h"
 #include "base/limits.h"
 #include "core/place.h"
-#include "wire/fleet_kit.h"
-#include "wire/record.h"
+#include "core/waves.h"
+#include "wire/stored.h"
 
-/* ---- storing and loading -------------------------------------------------------------------- */
-
-struct stored {
-    struct text key, value;
-};
-
-static struct text copy_of(struct kit *kit, const struct buffer *buffer)
-{
-    struct text copy;
-    assert_false(buffer->failed);
-    assert_true(arena_copy(&kit->arena, buffer_text(buffer), &copy));
-    return copy;
-}
-
-static struct stored store_instance(struct kit *kit, uint32_t slot)
-{
-    struct stored s;
-    buffer_clear(&kit->out);
-    wire_instance_key(&kit->out, instance_key(fleet_at(&kit->fleet, slot)));
-    s.key = copy_of(kit, &kit->out);
-    buffer_clear(&kit->out);
-    wire_store_instance(&kit->out, &kit->fleet, slot);
-    s.value = copy_of(kit, &kit->out);
-    return s;
-}
-
-static struct stored store_rollout(struct kit *kit, const struct rollout *r)
-{
-    struct stored s;
-    buffer_clear(&kit->out);
-    wire_rollout_key(&kit->out, r->number);
-    s.key = copy_of(kit, &kit->out);
-    buffer_clear(&kit->out);
-    wire_store_rollout(&kit->out, &kit->fleet, r);
-    s.value = copy_of(kit, &kit->out);
-    return s;
-}
-
-static void load(struct kit *to, const struct stored *s)
-{
-    struct err err = { 0 };
-    bool is_instance = text_starts_with(s->key, TEXT("instance/"));
-    bool loaded = is_instance ? wire_load_instance(&to->fleet, s->key, s->value, &to->arena, &err)
-                              : wire_load_rollout(&to->fleet, s->key, s->value, &to->arena, &err);
-    if (!loaded)
-        fail_msg("%s: %.*s", err.text, TEXT_ARG(s->value));
-}
+/* ---- loading -------------------------------------------------------------------------------- */
 
 /* Everything that `from` holds goes to `to` by its records; both must store the same then. */
 static void assert_same_after_loading(struct kit *from, struct kit *to)
@@ -88,6 +42,11 @@ static void assert_same_after_loading(struct kit *from, struct kit *to)
         assert_text(again.key, s.key.data);
         assert_text(again.value, s.value.data);
     }
+}
+
+static void settle(struct kit *kit)
+{
+    fleet_settle(&kit->fleet, fleet_end_round(&kit->fleet));
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -192,7 +151,8 @@ static void test_a_rollout_is_stored_with_its_whole_configuration(void **state)
         "instances':0,"
         "'acknowledged_instances':0,'available_instances':1},'created_by':'ana','reason':'fix',"
         "'created_at':1924941601000,'started_at':1924941601000,"
-        "'progressed_at':1924941601000}");
+        "'progressed_at':1924941601000,'waves':[{'opened_at':1924941601000}],"
+        "'wave_state':'running'}");
 }
 
 /* ---- round trips ---------------------------------------------------------------------------- */
@@ -256,6 +216,147 @@ static void test_rollbacks_and_what_they_could_not_restore_are_kept(void **state
     kit_release(&other);
 }
 
+/* Ten members, of which the first two are the canary. */
+static struct rollout *start_canary(struct kit *kit, const char *configuration)
+{
+    struct sentence body;
+    for (unsigned i = 0; i < 10; i++) {
+        sentence_init(&body);
+        buffer_printf(&body.buffer, "{'instance':{'name':'n%u','labels':{'zone':'%c'}}}", i,
+                      "ab"[i % 2]);
+        kit_register(kit, buffer_c_string(&body.buffer));
+        char name[8];
+        snprintf(name, sizeof name, "n%u", i);
+        kit_beat(kit, name, "{'code_version':'1','status':1}");
+    }
+    sentence_init(&body);
+    buffer_printf(&body.buffer, "{'code_version':'2','configuration':{%s}}", configuration);
+    return kit_deploy(kit, buffer_c_string(&body.buffer));
+}
+
+#define CANARY                                                                                     \
+    "'strategy':'canary','batch_size':4,'min_available':2,'domains':[{'label':'zone',"             \
+    "'max_in_progress':2}],'canary':{'size':2,'soak':'10m','gates':[{'name':'a','type':'manual',"  \
+    "'timeout':'1h'}]}"
+
+static void complete(struct kit *kit, const char *name)
+{
+    kit_beat(kit, name, "{'code_version':'2','status':1}");
+}
+
+static void assert_survives(struct kit *kit, const char *reason)
+{
+    struct kit other;
+    struct waiting list[WAITING_REASON_COUNT];
+    kit_init(&other);
+    settle(kit);
+
+    assert_same_after_loading(kit, &other);
+
+    const struct rollout *r = fleet_first_live(&other.fleet);
+    assert_non_null(r);
+    assert_true(waiting_list(&other.fleet, r, list) > 0);
+    assert_string_equal(waiting_word(list[0].reason), reason);
+    kit_release(&other);
+}
+
+/* Everybody is heard, lest the fleet counts as silent and stands still. */
+static void pass_minutes(struct kit *kit, unsigned minutes)
+{
+    char name[8];
+    for (unsigned i = 0; i < minutes * 10; i++) {
+        if (i % 10 == 0)
+            kit_tick(kit, 60000);
+        snprintf(name, sizeof name, "n%u", i % 10);
+        kit_beat(kit, name, "{}");
+    }
+}
+
+static void test_each_stage_of_a_canary_survives_a_restart(void **state)
+{
+    struct kit *kit = *state;
+    struct rollout *r = start_canary(kit, CANARY);
+
+    assert_survives(kit, "batch_full");
+    complete(kit, "n0");
+    assert_survives(kit, "batch_full");
+    complete(kit, "n1");
+    assert_survives(kit, "soak");
+    kit_verb(kit, r, VERB_PROMOTE, "");
+    assert_survives(kit, "gate");
+    kit_verb(kit, r, VERB_PAUSE, "");
+    kit_begin(kit, 5000);
+    assert_survives(kit, "paused");
+    kit_verb(kit, r, VERB_RESUME, "");
+    pass_minutes(kit, 61);
+    assert_survives(kit, "paused"); /* undecided in time */
+    kit_verb(kit, r, VERB_RESUME, "");
+    kit_verb(kit, r, VERB_PROMOTE, "");
+    assert_survives(kit, "batch_full");
+    kit_rollback(kit, "{'fast':false}");
+    assert_survives(kit, "batch_full");
+}
+
+static void test_a_frozen_fleet_is_frozen_after_a_restart(void **state)
+{
+    struct kit *kit = *state, other;
+    struct rollout *r = start_canary(kit, CANARY);
+    for (unsigned i = 0; i < 10; i++)
+        kit_tick(kit, 10000);
+    assert_true(silence_is_frozen(&kit->fleet));
+    assert_true(r->frozen_at != 0 && r->stopped_at != 0);
+    settle(kit);
+    kit_init(&other);
+
+    assert_same_after_loading(kit, &other);
+
+    assert_true(silence_is_frozen(&other.fleet));
+    assert_int_equal(other.fleet.silence.fallen, kit->fleet.silence.fallen);
+    assert_int_equal(other.fleet.silence.missing, kit->fleet.silence.missing);
+    kit_release(&other);
+}
+
+/* What a version of dides without waves wrote. */
+static void test_a_record_from_before_there_were_waves_has_one(void **state)
+{
+    static const char request[] = "'request':{'code_version':'2','configuration':{}},'selector':''";
+    static const struct {
+        const char *status, *more;
+        enum wave_state wave;
+    } list[] = {
+        { "RUNNING", "'started_at':8,'progressed_at':8", WAVE_RUNNING },
+        { "PAUSED", "'started_at':8,'paused_at':9,'progressed_at':8", WAVE_RUNNING },
+        { "COMPLETED", "'started_at':8,'ended_at':9,'progressed_at':8", WAVE_PASSED },
+        { "FAILED", "'started_at':8,'ended_at':9,'progressed_at':8", WAVE_RUNNING },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+        struct kit kit;
+        struct sentence json;
+        struct err err = { 0 };
+        kit_init(&kit);
+        sentence_init(&json);
+        buffer_printf(&json.buffer,
+                      "{'id':'r-1','status':'%s','generation':2,'revision':3,'started_index':1,%s,"
+                      "'progress':{'total_instances':0},'created_at':5,%s}",
+                      list[i].status, request, list[i].more);
+        struct stored s = { TEXT("rollout/00000001"),
+                            kit_quote(&kit, buffer_c_string(&json.buffer)) };
+
+        load(&kit, &s);
+        if (!fleet_finish_loading(&kit.fleet, kit.fleet.now, 0, &err) ||
+            place_check(&kit.fleet, &err) != 0)
+            fail_msg("%s", err.text);
+
+        const struct rollout *r = fleet_rollout(&kit.fleet, 1);
+        assert_int_equal(r->wave_count, 1);
+        assert_int_equal(wave_state_at(r, 0), list[i].wave);
+        assert_int_equal(r->waves[0].opened_at, 8);
+        assert_int_equal(r->stopped_at, r->paused_at);
+        kit_release(&kit);
+    }
+}
+
 /* Commands at random, by the bodies that clients send. */
 static void act(struct kit *kit, struct dice *dice)
 {
@@ -276,6 +377,14 @@ static void act(struct kit *kit, struct dice *dice)
         "'configuration':{'on_failure':'abort','batch_size':3,'offline':'skip'}}",
         "{'code_version':'3','selector':'zone in (a,b)','configuration':{'batch_size':4,"
         "'mode':'barrier','on_leftover':'fail','leftover_timeout':'5s','dynamic':false}}",
+        "{'code_version':'1','configuration':{'strategy':'canary','batch_size':4,"
+        "'failure_threshold':4,'canary':{'size':'20%','soak':'20s','gates':["
+        "{'name':'ok','type':'manual'},{'name':'b','type':'manual','timeout':'30s'}]}}}",
+        "{'code_version':'2','configuration':{'strategy':'waves','batch_size':3,"
+        "'failure_threshold':'50%','min_available':2,"
+        "'domains':[{'label':'zone','max_in_progress':2,'max_failed':3}],'waves':["
+        "{'size':1,'soak':'1s'},{'percent':30,'batch_size':1,'gates':[{'name':'g',"
+        "'type':'manual','timeout':'9s','inconclusive':'pass'}]},{'name':'last'}]}}",
     };
     char name[16];
     struct err err = { 0 };
@@ -284,7 +393,7 @@ static void act(struct kit *kit, struct dice *dice)
     switch (dice_roll(dice, 16)) {
     case 0:
         if (!live)
-            kit_deploy(kit, deploys[dice_roll(dice, 4)]);
+            kit_deploy(kit, deploys[dice_roll(dice, sizeof deploys / sizeof deploys[0])]);
         break;
     case 1:
         kit_begin(kit, 0);
@@ -294,19 +403,15 @@ static void act(struct kit *kit, struct dice *dice)
         kit_begin(kit, 0);
         if (live)
             fleet_verb(&kit->fleet, live,
-                       &(struct verb_command){ .verb = dice_roll(dice, VERB_ROLLBACK) }, &live,
-                       NULL, &err);
+                       &(struct verb_command){ .verb = dice_roll(dice, VERB_ROLLBACK),
+                                               .is_full = dice_roll(dice, 4) == 0 },
+                       &live, NULL, &err);
         break;
     case 3: kit_tick(kit, dice_roll(dice, 120000)); break;
     default:
         kit_begin(kit, dice_roll(dice, 2000));
         kit_beat(kit, name, beats[dice_roll(dice, sizeof beats / sizeof beats[0])]);
     }
-}
-
-static void settle(struct kit *kit)
-{
-    fleet_settle(&kit->fleet, fleet_end_round(&kit->fleet));
 }
 
 static void test_fleets_after_random_commands_survive_a_restart(void **state)
@@ -337,245 +442,6 @@ static void test_fleets_after_random_commands_survive_a_restart(void **state)
     assert_true(lived > 5 && ended > 60); /* the commands did something */
 }
 
-/* ---- records with every member at random ---------------------------------------------------- */
-
-static uint32_t random_text(struct kit *kit, struct dice *dice)
-{
-    char space[LIMIT_VERSION];
-    size_t size = dice_roll(dice, 4) == 0 ? LIMIT_VERSION : dice_roll(dice, 12);
-    uint32_t id;
-    for (size_t i = 0; i < size; i++)
-        space[i] = (char)(1 + dice_roll(dice, 127)); /* control characters and quotes too */
-    assert_true(intern_take(&kit->fleet.texts, (struct text){ space, size }, &id));
-    return id;
-}
-
-static struct version random_version(struct kit *kit, struct dice *dice)
-{
-    struct version v = { 0 };
-    v.code = random_text(kit, dice);
-    v.config = random_text(kit, dice);
-    return v;
-}
-
-static int64_t random_time(struct dice *dice)
-{
-    return dice_roll(dice, 3) == 0 ? 0 : (int64_t)(dice_next(dice) >> (1 + dice_roll(dice, 40)));
-}
-
-static uint32_t random_number(struct dice *dice)
-{
-    return 1 + (uint32_t)(dice_next(dice) >> (33 + dice_roll(dice, 31)));
-}
-
-static void random_order(struct kit *kit, struct dice *dice, struct assignment *a)
-{
-    if (dice_roll(dice, 3) == 0)
-        return;
-    a->rollout = random_number(dice);
-    a->attempt = (uint16_t)(1 + dice_roll(dice, LIMIT_ATTEMPT));
-    a->state = (uint8_t)dice_roll(dice, member_state_count);
-    a->cause = (uint8_t)dice_roll(dice, MEMBER_CAUSE_COUNT);
-    a->status_when_picked = (uint8_t)dice_roll(dice, instance_state_count);
-    a->is_acknowledged = dice_roll(dice, 2);
-    a->target = random_version(kit, dice);
-    a->previous = random_version(kit, dice);
-    a->assigned_at = random_time(dice);
-    a->on_target_since = random_time(dice);
-    a->healthy_since = random_time(dice);
-    a->ended_at = random_time(dice);
-    a->deadline_at = random_time(dice);
-    a->health_deadline_at = random_time(dice);
-}
-
-static void random_instance(struct kit *kit, struct dice *dice, struct instance *inst)
-{
-    inst->message = random_text(kit, dice);
-    inst->current = random_version(kit, dice);
-    inst->desired = random_version(kit, dice);
-    random_order(kit, dice, &inst->assignment);
-    inst->trail_count = (uint8_t)dice_roll(dice, LIMIT_TRAIL + 1);
-    for (size_t i = 0; i < inst->trail_count; i++)
-        inst->trail[i] = (struct trail_entry){ .rollout = random_number(dice),
-                                               .previous = random_version(kit, dice) };
-    inst->registered_at = random_time(dice);
-    inst->changed_index = (uint64_t)random_time(dice);
-    inst->generation = (uint32_t)dice_next(dice);
-    inst->member_of = dice_roll(dice, 2) ? random_number(dice) : 0;
-    inst->is_joiner = dice_roll(dice, 2);
-    inst->status = (uint8_t)dice_roll(dice, instance_state_count);
-    inst->presence = (uint8_t)dice_roll(dice, presence_state_count);
-}
-
-static void random_labels(struct kit *kit, struct dice *dice, struct instance *inst)
-{
-    struct label_change changes[LIMIT_LABELS];
-    char keys[LIMIT_LABELS][8];
-    size_t count = dice_roll(dice, 3) == 0 ? LIMIT_LABELS : dice_roll(dice, 4);
-    for (size_t i = 0; i < count; i++) {
-        snprintf(keys[i], sizeof keys[i], "k\"\t%zu", i);
-        changes[i] =
-            (struct label_change){ .key = text_from(keys[i]), .value = text_from(keys[i]) };
-    }
-    assert_true(labels_merge(&kit->fleet.labels, 0, changes, count, &inst->labels, NULL));
-}
-
-static void assert_same_instance(struct kit *kit, struct kit *other, const struct instance *inst,
-                                 uint32_t slot)
-{
-    const struct instance *loaded =
-        fleet_at(&other->fleet, fleet_find(&other->fleet, instance_key(inst)));
-    const struct assignment *a = &inst->assignment, *b = &loaded->assignment;
-    assert_text(store_instance(other, fleet_find(&other->fleet, instance_key(inst))).value,
-                store_instance(kit, slot).value.data);
-    assert_int_equal(loaded->status, inst->status);
-    assert_int_equal(loaded->presence, inst->presence);
-    assert_int_equal(loaded->member_of, inst->member_of);
-    assert_int_equal(loaded->is_joiner, inst->is_joiner);
-    assert_int_equal(loaded->trail_count, inst->trail_count);
-    assert_true(loaded->changed_index == inst->changed_index);
-    assert_int_equal(loaded->generation, inst->generation);
-    assert_int_equal(b->rollout, a->rollout);
-    assert_int_equal(b->state, a->state);
-    assert_int_equal(b->cause, a->cause);
-    assert_int_equal(b->is_acknowledged, a->is_acknowledged);
-    assert_true(b->health_deadline_at == a->health_deadline_at && b->ended_at == a->ended_at);
-    assert_int_equal(labels_count(&other->fleet.labels, loaded->labels),
-                     labels_count(&kit->fleet.labels, inst->labels));
-}
-
-static void test_random_instances_are_stored_without_loss(void **state)
-{
-    struct kit *kit = *state, other;
-    struct dice dice = { 4711 };
-    kit_init(&other);
-    for (unsigned i = 0; i < 400; i++) {
-        char name[40];
-        uint32_t slot;
-        snprintf(name, sizeof name, "%u \"/\xc3\xa9%s", i, i % 5 ? "" : "%2F");
-        assert_true(fleet_add(&kit->fleet, i % 7 ? text_from(name) : TEXT_NONE,
-                              i % 7 && i % 2 ? TEXT_NONE : TEXT("10.0.0.1"), &slot, NULL));
-        struct instance *inst = fleet_at(&kit->fleet, slot);
-        random_instance(kit, &dice, inst);
-        random_labels(kit, &dice, inst);
-        struct stored s = store_instance(kit, slot);
-
-        load(&other, &s);
-
-        assert_same_instance(kit, &other, inst, slot);
-        /* The address is a key of its own once only. */
-        if (i % 7 == 0) {
-            kit_release(&other);
-            kit_init(&other);
-            fleet_release(&kit->fleet);
-            assert_true(fleet_init(&kit->fleet, &memory_heap, &fleet_settings_default, i, NULL));
-        }
-    }
-    kit_release(&other);
-}
-
-static void random_config(struct dice *dice, struct rollout_config *c)
-{
-    c->mode = (uint8_t)dice_roll(dice, ROLLOUT_MODE_COUNT);
-    c->on_failure = (uint8_t)dice_roll(dice, ROLLOUT_ON_FAILURE_COUNT);
-    c->offline = (uint8_t)dice_roll(dice, ROLLOUT_OFFLINE_COUNT);
-    c->on_leftover = (uint8_t)dice_roll(dice, ROLLOUT_ON_LEFTOVER_COUNT);
-    c->dynamic = dice_roll(dice, 2);
-    c->batch_size = (struct amount){ 1 + dice_roll(dice, 100), dice_roll(dice, 2) };
-    c->failure_threshold = (struct amount){ 1 + dice_roll(dice, LIMIT_AMOUNT), false };
-    c->min_healthy_ms = dice_roll(dice, 100000);
-    c->instance_deadline_ms = dice_roll(dice, 1u << 30);
-    c->health_deadline_ms = 1000 * (int64_t)dice_roll(dice, 100000);
-    c->progress_deadline_ms = DURATION_MAX_MS - dice_roll(dice, 2);
-    c->leftover_timeout_ms = 60000 * (int64_t)dice_roll(dice, 1000);
-}
-
-static void copy_text(struct rollout *r, struct text t, struct text *ret)
-{
-    assert_true(arena_copy(&r->arena, t, ret));
-}
-
-static void random_texts(struct kit *kit, struct dice *dice, struct rollout *r)
-{
-    static const char *const selectors[] = { "", "env=prod", "!old,zone in (a,b)",
-                                             "\"a \\\"b\"=\"c,d\"" };
-    copy_text(r, text_from(selectors[dice_roll(dice, 4)]), &r->selector_text);
-    assert_true(selector_parse(r->selector_text, NULL, 0, &r->arena, &r->selector, NULL));
-    if (dice_roll(dice, 2))
-        copy_text(r, TEXT("ana \"a\"\n"), &r->created_by);
-    if (dice_roll(dice, 2))
-        copy_text(r, TEXT("\xe2\x82\xac 5"), &r->reason);
-    r->target = random_version(kit, dice);
-    r->unresolved_total = dice_roll(dice, 2) ? 0 : random_number(dice);
-    r->unresolved_count = dice_roll(dice, 4) ? 0 : 1 + dice_roll(dice, LIMIT_UNRESOLVED);
-    if (r->unresolved_count > 0)
-        r->unresolved = arena_take_array(&r->arena, r->unresolved_count, sizeof(struct text));
-    for (uint32_t i = 0; i < r->unresolved_count; i++)
-        copy_text(r, TEXT("name"), &r->unresolved[i]);
-}
-
-static struct rollout *random_rollout(struct kit *kit, struct dice *dice)
-{
-    struct rollout *r = fleet_new_rollout(&kit->fleet, NULL);
-    assert_non_null(r);
-    r->number = random_number(dice);
-    /* Live ones have no final counters; they are in the other tests. */
-    r->state = dice_roll(dice, 2) ? ROLLOUT_COMPLETED : ROLLOUT_FAILED;
-    r->cause = (uint8_t)dice_roll(dice, ROLLOUT_CAUSE_COUNT);
-    r->outcome = (uint8_t)dice_roll(dice, ROLLOUT_OUTCOME_COUNT);
-    r->has_no_target = dice_roll(dice, 2);
-    r->is_fast = dice_roll(dice, 2);
-    r->is_breach_pause = dice_roll(dice, 2);
-    r->generation = (uint32_t)dice_next(dice);
-    r->revision = (uint64_t)random_time(dice);
-    r->started_index = (uint64_t)random_time(dice);
-    random_config(dice, &r->config);
-    random_texts(kit, dice, r);
-    r->created_at = random_time(dice);
-    r->started_at = random_time(dice);
-    r->ended_at = random_time(dice);
-    r->paused_at = random_time(dice);
-    r->leftover_at = random_time(dice);
-    r->progressed_at = random_time(dice);
-    r->retry_of = dice_roll(dice, 2) ? random_number(dice) : 0;
-    r->rollback_of = dice_roll(dice, 2) ? random_number(dice) : 0;
-    r->restores = dice_roll(dice, 2) ? random_number(dice) : 0;
-    r->rolled_back_by = dice_roll(dice, 2) ? random_number(dice) : 0;
-    for (size_t i = 0; i < sizeof r->final / sizeof(uint32_t); i++)
-        ((uint32_t *)(void *)&r->final)[i] =
-            (uint32_t)(dice_next(dice) >> (32 + dice_roll(dice, 32)));
-    return r;
-}
-
-static void test_random_rollouts_are_stored_without_loss(void **state)
-{
-    struct kit *kit = *state;
-    struct dice dice = { 815 };
-    for (unsigned i = 0; i < 300; i++) {
-        struct kit other;
-        kit_init(&other);
-        arena_clear(&kit->arena);
-        struct rollout *r = random_rollout(kit, &dice);
-        struct stored s = store_rollout(kit, r);
-
-        load(&other, &s);
-
-        const struct rollout *loaded = fleet_rollout(&other.fleet, r->number);
-        assert_non_null(loaded);
-        assert_text(store_rollout(&other, loaded).value, s.value.data);
-        assert_int_equal(other.fleet.last_number, r->number);
-        assert_int_equal(loaded->state, r->state);
-        assert_int_equal(loaded->cause, r->cause);
-        assert_true(loaded->config.instance_deadline_ms == r->config.instance_deadline_ms);
-        assert_int_equal(loaded->config.dynamic, r->config.dynamic);
-        assert_memory_equal(&loaded->final, &r->final, sizeof r->final);
-        assert_true(selector_equal(&loaded->selector, &r->selector));
-        assert_int_equal(loaded->unresolved_count, r->unresolved_count);
-        fleet_drop_rollout(&kit->fleet, r);
-        kit_release(&other);
-    }
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kit_setup, kit_teardown)
@@ -588,9 +454,10 @@ int main(void)
         TEST(test_a_fleet_in_mid_rollout_survives_a_restart),
         TEST(test_an_ended_rollout_keeps_its_final_counters),
         TEST(test_rollbacks_and_what_they_could_not_restore_are_kept),
+        TEST(test_each_stage_of_a_canary_survives_a_restart),
+        TEST(test_a_frozen_fleet_is_frozen_after_a_restart),
+        TEST(test_a_record_from_before_there_were_waves_has_one),
         TEST(test_fleets_after_random_commands_survive_a_restart),
-        TEST(test_random_instances_are_stored_without_loss),
-        TEST(test_random_rollouts_are_stored_without_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,14 +266,6 @@ static void test_the_ends_of_every_range_are_taken(void **state)
 static void test_what_is_reserved_is_not_supported(void **state)
 {
     const struct refusal list[] = {
-        { CONFIG("'strategy':'canary','canary':{'size':1}"), ERR_NOT_SUPPORTED,
-          "/configuration/strategy", "reserved" },
-        { CONFIG("'strategy':'waves','waves':[{}]"), ERR_NOT_SUPPORTED, "/configuration/strategy",
-          "" },
-        { CONFIG("'domains':[{'label':'zone','max_failed':1}]"), ERR_NOT_SUPPORTED,
-          "/configuration/domains", "reserved" },
-        { CONFIG("'min_available':1"), ERR_NOT_SUPPORTED, "/configuration/min_available",
-          "reserved" },
         { CONFIG("'strategy':'BLUE_GREEN'"), ERR_NOT_SUPPORTED, "/configuration/strategy", "" },
         { CONFIG("'blue_green':{'label':'pool'}"), ERR_NOT_SUPPORTED, "/configuration/blue_green",
           "reserved" },
@@ -374,6 +366,10 @@ static void test_wrong_rollbacks_are_refused(void **state)
         { "{'code_version':'1'}", ERR_UNKNOWN_KEY, "/code_version", "" },
         { "{'configuration':{'batch_size':0}}", ERR_INVALID, "/configuration/batch_size", "" },
         { "{'configuration':{'strategy':'waves'}}", ERR_INVALID, "/configuration/waves", "" },
+        { "{'configuration':{'strategy':'waves','waves':[{}]}}", ERR_INVALID,
+          "/configuration/strategy", "in reverse" },
+        { "{'configuration':{'strategy':'canary','canary':{'size':1}}}", ERR_INVALID,
+          "/configuration/strategy", "in reverse" },
         { "{'configuration':{'soak':'1h'}}", ERR_UNKNOWN_KEY, "/configuration/soak", "" },
         { "{'labels':{},'lables':{}}", ERR_INVALID, "/lables", "mean the same" },
         { "{'resaon':'x'}", ERR_UNKNOWN_KEY, "/resaon", "did you mean \"reason\"?" },

@@ -6,6 +6,7 @@
 #include "wire/config.h"
 #include "wire/progress.h"
 #include "wire/record_parts.h"
+#include "wire/record_waves.h"
 #include "wire/request_parts.h"
 #include "wire/words.h"
 
@@ -17,7 +18,7 @@ static void test_every_table_keeps_the_rules(void **state)
         &wire_promote_table,        &wire_config_table,         &wire_progress_table,
         &wire_tally_table,          &wire_stored_version_table, &wire_stored_instance_table,
         &wire_stored_rollout_table, &wire_canary_table,         &wire_wave_table,
-        &wire_gate_table,           &wire_domain_table,
+        &wire_gate_table,           &wire_domain_table,         &wire_stored_wave_table,
     };
     (void)state;
 

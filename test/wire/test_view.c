@@ -16,15 +16,16 @@ static void test_a_new_instance_shows_what_is_absent_as_null(void **state)
     struct kit *kit = *state;
     kit_register(kit, "{'instance':{'ip':'192.168.1.100'}}");
 
-    kit_assert(kit, instance(kit, "192.168.1.100", false),
-               "{'name':null,'ip':'192.168.1.100','labels':{},'status':0,'status_name':'UNKNOWN',"
-               "'online':true,'last_seen':'2030-12-31T10:00:00.000Z',"
-               "'registered_at':'2030-12-31T10:00:00.000Z','clock_skew_ms':0,"
-               "'current_state':{'code_version':null,'configuration_version':null},"
-               "'update_needed':false,'generation':0,"
-               "'desired_state':{'code_version':null,'configuration_version':null},"
-               "'deployment_id':null,'update_state':null,'attempt':null,'deadline_at':null,"
-               "'cause':null,'message':''}");
+    kit_assert(
+        kit, instance(kit, "192.168.1.100", false),
+        "{'name':null,'ip':'192.168.1.100','labels':{},'status':0,'status_name':'UNKNOWN',"
+        "'online':true,'offline_since':null,'last_seen':'2030-12-31T10:00:00.000Z',"
+        "'registered_at':'2030-12-31T10:00:00.000Z','clock_skew_ms':0,"
+        "'current_state':{'code_version':null,'configuration_version':null},"
+        "'update_needed':false,'generation':0,"
+        "'desired_state':{'code_version':null,'configuration_version':null},"
+        "'deployment_id':null,'wave':null,'update_state':null,'attempt':null,'deadline_at':null,"
+        "'cause':null,'message':''}");
 }
 
 static void test_a_member_in_flight_shows_its_order(void **state)
@@ -39,12 +40,13 @@ static void test_a_member_in_flight_shows_its_order(void **state)
 
     kit_assert(kit, instance(kit, "web", true),
                "{'name':'web','ip':null,'labels':{'env':'p','role':'web'},'status':1,"
-               "'status_name':'HEALTHY','online':true,'last_seen':'2030-12-31T10:00:00.000Z',"
+               "'status_name':'HEALTHY','online':true,'offline_since':null,'last_seen':'2030-12-"
+               "31T10:00:00.000Z',"
                "'registered_at':'2030-12-31T10:00:00.000Z','clock_skew_ms':12,"
                "'current_state':{'code_version':'1.0.0','configuration_version':'1.0.1'},"
                "'update_needed':true,'generation':1,"
                "'desired_state':{'code_version':'1.1.0','configuration_version':null},"
-               "'deployment_id':'r-1','update_state':'in_progress','attempt':1,"
+               "'deployment_id':'r-1','wave':'all','update_state':'in_progress','attempt':1,"
                "'deadline_at':'2030-12-31T10:10:01.000Z','cause':null,'message':'ok',"
                "'trail':[{'deployment_id':'r-1','previous_state':{'code_version':'1.0.0',"
                "'configuration_version':'1.0.1'}}]}");
