@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * story.c - the commands of a story. What is checked after each stands in story_check.c. */
 #include "core/story.h"
+#include "core/waves.h"
 
 #include "base/suite.h"
 
@@ -175,6 +176,19 @@ void story_say(struct story *s, const char *name, const char *version, int statu
     say(s, name, version, status, false);
 }
 
+void story_say_all(struct story *s, const char *names, const char *version, int status)
+{
+    struct text rest = text_from(names);
+    struct text name;
+    while (text_cut(&rest, ' ', &name)) {
+        char space[64];
+        assert_true(name.size > 0 && name.size < sizeof space);
+        memcpy(space, name.data, name.size);
+        space[name.size] = 0;
+        story_say(s, space, version, status);
+    }
+}
+
 void story_say_late(struct story *s, const char *name, const char *version, int status)
 {
     say(s, name, version, status, true);
@@ -320,6 +334,14 @@ struct rollout *story_leftovers(struct story *s, struct rollout_config config)
     return r;
 }
 
+static struct rollout *give_rollback(struct story *s, const struct rollback_command *command)
+{
+    story_command(s);
+    struct rollout *r = fleet_rollback(&s->fleet, command, NULL, &s->err);
+    done(s, r != NULL);
+    return r;
+}
+
 static struct rollout *roll_back(struct story *s, uint32_t number, const char *selector)
 {
     struct rollback_command command = {
@@ -327,10 +349,7 @@ static struct rollout *roll_back(struct story *s, uint32_t number, const char *s
     };
     if (selector)
         command.selector = read_selector(s, selector);
-    story_command(s);
-    struct rollout *r = fleet_rollback(&s->fleet, &command, NULL, &s->err);
-    done(s, r != NULL);
-    return r;
+    return give_rollback(s, &command);
 }
 
 struct rollout *story_rollback(struct story *s, uint32_t number, const char *selector)
@@ -346,12 +365,37 @@ enum err_code story_try_rollback(struct story *s, uint32_t number, const char *s
     return s->err.code;
 }
 
+struct rollout *story_rollback_slowly(struct story *s, uint32_t number,
+                                      const struct rollout_config *config)
+{
+    struct rollback_command command = { .number = number,
+                                        .config = config,
+                                        .reason = TEXT("slowly back") };
+    struct rollout *r = give_rollback(s, &command);
+    must(s, s->err.code);
+    return r;
+}
+
+static struct rollout *give_verb(struct story *s, struct rollout *r,
+                                 const struct verb_command *command)
+{
+    struct rollout *result = NULL;
+    story_command(s);
+    done(s, fleet_verb(&s->fleet, r, command, &result, NULL, &s->err));
+    return result;
+}
+
 static struct rollout *do_verb(struct story *s, struct rollout *r, enum verb verb)
 {
     struct verb_command command = { .verb = verb, .reason = TEXT("because") };
-    struct rollout *result = NULL;
-    story_command(s);
-    done(s, fleet_verb(&s->fleet, r, &command, &result, NULL, &s->err));
+    return give_verb(s, r, &command);
+}
+
+struct rollout *story_promote(struct story *s, struct rollout *r, bool is_full)
+{
+    struct verb_command command = { .verb = VERB_PROMOTE, .is_full = is_full };
+    struct rollout *result = give_verb(s, r, &command);
+    must(s, s->err.code);
     return result;
 }
 
@@ -379,6 +423,58 @@ bool story_waits(const struct story *s, const struct rollout *r, enum waiting_re
     struct waiting list[WAITING_REASON_COUNT];
     size_t count = waiting_list(&s->fleet, r, list);
     return count > 0 && list[0].reason == reason;
+}
+
+#define LIST_SIZE 4096
+static char *list_space(void)
+{
+    static char space[4][LIST_SIZE];
+    static unsigned next;
+    char *text = space[next++ % 4];
+    text[0] = 0;
+    return text;
+}
+
+static void add_to_list(char *list, struct text word)
+{
+    size_t size = strlen(list);
+    int added =
+        snprintf(list + size, LIST_SIZE - size, "%s%.*s", size > 0 ? " " : "", TEXT_ARG(word));
+    assert_true(added >= 0 && (size_t)added < LIST_SIZE - size);
+}
+
+const char *story_wave_states(const struct rollout *r)
+{
+    char *list = list_space();
+    for (uint32_t i = 0; i < r->wave_count; i++)
+        add_to_list(list, text_from(sm_word_at(&wave_machine.states, wave_state_at(r, i))));
+    return list;
+}
+
+/* Those members of `r` that are in `wave`, or in flight. */
+static const char *list_members(const struct story *s, const struct rollout *r, uint32_t wave,
+                                bool is_flying)
+{
+    char *list = list_space();
+    const struct fleet *fleet = &s->fleet;
+    for (uint32_t slot = fleet_next(fleet, TEXT_NONE, true); slot != FLEET_NONE;
+         slot = fleet_after(fleet, slot)) {
+        const struct instance *inst = fleet_at(fleet, slot);
+        if (fleet_rollout_of(fleet, inst) == r &&
+            (is_flying ? inst->placed.state == MEMBER_IN_PROGRESS : inst->placed.wave == wave))
+            add_to_list(list, instance_key(inst));
+    }
+    return list;
+}
+
+const char *story_wave_members(const struct story *s, const struct rollout *r, uint32_t wave)
+{
+    return list_members(s, r, wave, false);
+}
+
+const char *story_flying(const struct story *s, const struct rollout *r)
+{
+    return list_members(s, r, 0, true);
 }
 
 unsigned story_changes(const struct story *s, enum change_type type)

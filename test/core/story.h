@@ -62,6 +62,8 @@ uint32_t story_register(struct story *s, const char *name, const char *labels);
 enum err_code story_try_register(struct story *s, const char *name, const char *ip,
                                  const char *labels);
 void story_say(struct story *s, const char *name, const char *version, int status);
+/* The same of several, "web-01 web-02", one after the other. */
+void story_say_all(struct story *s, const char *names, const char *version, int status);
 /* The same by an agent that did not know its present wish when it reported. */
 void story_say_late(struct story *s, const char *name, const char *version, int status);
 void story_say_labels(struct story *s, const char *name, const char *labels);
@@ -83,6 +85,13 @@ bool story_is_online(const struct story *s, const char *name);
 /* ---- rollouts ------------------------------------------------------------------------------- */
 
 struct rollout_config story_config(uint32_t batch_size, uint32_t failure_threshold);
+/* Waves in their order, separated by ";". Each is a name, and what else is said of it:
+ * "4" or "50%" members, or "[zone=a]" those with these labels; "batch 2"; "barrier" or "window";
+ * "limit 1" failed members; "soak 60" seconds; "gate go" and, of that, "timeout 30" seconds and
+ * what follows them: "passes", "fails", "dry" (a dry run), or else a pause. */
+void story_waves(struct story *s, struct rollout_config *config, const char *words);
+/* Failure domains, separated by ";": a label, and "max 2" or "max 20%" in flight, "fail 1". */
+void story_domains(struct story *s, struct rollout_config *config, const char *words);
 struct deploy_command story_request(struct story *s, const char *selector, const char *version,
                                     const struct rollout_config *config);
 struct rollout *story_deploy(struct story *s, const char *selector, const char *version,
@@ -96,9 +105,19 @@ struct rollout *story_leftovers(struct story *s, struct rollout_config config);
 /* `number` 0 and `selector` NULL: not given. */
 struct rollout *story_rollback(struct story *s, uint32_t number, const char *selector);
 enum err_code story_try_rollback(struct story *s, uint32_t number, const char *selector);
+/* With soaks and gates. `config` NULL: that of the source. */
+struct rollout *story_rollback_slowly(struct story *s, uint32_t number,
+                                      const struct rollout_config *config);
 struct rollout *story_verb(struct story *s, struct rollout *r, enum verb verb);
 enum err_code story_try_verb(struct story *s, struct rollout *r, enum verb verb);
+/* With `is_full` past all later soaks and gates too. */
+struct rollout *story_promote(struct story *s, struct rollout *r, bool is_full);
 struct rollout *story_newest(const struct story *s); /* the rollout with the highest number */
+/* States of its waves, "passed running not_started"; good until next. */
+const char *story_wave_states(const struct rollout *r);
+/* Names, in their order, of its members of one wave, and of those in flight; good until next. */
+const char *story_wave_members(const struct story *s, const struct rollout *r, uint32_t wave);
+const char *story_flying(const struct story *s, const struct rollout *r);
 /* Whether the newest rollout waits for `reason` first of all. */
 bool story_waits(const struct story *s, const struct rollout *r, enum waiting_reason reason);
 /* Journal entries of `type` in the newest command. */
@@ -120,6 +139,10 @@ void story_tick(struct story *s);
 void story_undo(struct story *s);
 /* No server runs for `ms`; then one starts with the records as they are, and derives the rest. */
 void story_restart(struct story *s, int64_t ms);
+/* The same by another server, which reads the records: rollouts and instances are others then. */
+void story_reload(struct story *s, int64_t ms);
+/* Both, in no time, leave the state as it is; or the test fails. */
+void story_assert_survives(struct story *s);
 /* Time passes and nobody says anything: a tick at every instant that is due. */
 void story_pass(struct story *s, int64_t ms);
 /* Time passes and all that are not silent repeat what they said every 20 s. */
