@@ -107,6 +107,43 @@ static void markdown_row(enum setting row, struct buffer *out)
     buffer_add(out, TEXT("` |\n"));
 }
 
+static void tokens_markdown(struct buffer *out)
+{
+    buffer_add(
+        out,
+        TEXT(
+            "\n"
+            "## Registration tokens\n"
+            "\n"
+            "`registration_tokens` is a list, in YAML\n"
+            "\n"
+            "```yaml\n"
+            "registration_tokens:\n"
+            "  - {name: web, token_file: /etc/dides/web.token, instances: \"web-*\"}\n"
+            "  - {name: lab, sha256: \"<64 hexadecimal digits>\", expires: "
+            "2031-01-01T00:00:00Z}\n"
+            "```\n"
+            "\n"
+            "and the same as JSON in a variable or after `--set`. `dides token` makes a token and "
+            "its entry. One\n"
+            "of `token`, `token_file` and `sha256` says what the token is; a `token` is taken from "
+            "a file that\n"
+            "only its owner can read, and from the environment, but not from a command line. In "
+            "patterns `*`\n"
+            "stands for any text and `?` for one character. Nothing prints a token: of a `token` "
+            "only the hash\n"
+            "is shown.\n"
+            "\n"
+            "| Key | Meaning | Allowed |\n"
+            "|---|---|---|\n"));
+    for (unsigned i = 0; i < setting_token_table.count; i++) {
+        const struct json_field *field = &setting_token_table.fields[i];
+        buffer_printf(out, "| `%s` | %s | ", field->name, field->meaning);
+        json_field_expect(field, out);
+        buffer_add(out, TEXT(" |\n"));
+    }
+}
+
 void settings_markdown(struct buffer *out)
 {
     buffer_add(
@@ -134,4 +171,5 @@ void settings_markdown(struct buffer *out)
              "|---|---|---|---|---|\n"));
     for (unsigned i = 0; i < SETTING_COUNT; i++)
         markdown_row((enum setting)i, out);
+    tokens_markdown(out);
 }

@@ -175,6 +175,7 @@ struct api_call {
     uint64_t oldest;          /* of ERR_GONE: the oldest journal index still kept */
     struct text key;          /* its Idempotency-Key, when the reply is to be kept */
     uint64_t sum[2];          /* of the request with that key */
+    bool is_secret;           /* the answer holds a secret: it is kept sealed */
     struct rollout *conflict; /* the rollout that an error is about, or NULL */
     struct api_fields fields; /* of the answer */
     int64_t began_us;

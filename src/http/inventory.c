@@ -53,8 +53,7 @@ static void answer_registration(struct api_call *call, const struct wire_registe
     }
     bool changes_credential = grant->waiter != NULL;
     auth_grant(call, grant, result.slot, credential);
-    if (credential[0] != '\0')
-        call->key = TEXT_NONE; /* what is kept for an Idempotency-Key is kept as it is */
+    call->is_secret = credential[0] != '\0';
     write_registered(call, &result, credential, warnings);
     secret_wipe(credential, sizeof credential);
     const struct instance *inst = fleet_at(engine_fleet(engine), result.slot);

@@ -130,12 +130,28 @@ static void write_requests(struct buffer *out, const struct api *api)
     }
 }
 
+static void write_auth(struct buffer *out, const struct auth *auth)
+{
+#define WORD_ITEM(id, word) word,
+    static const char *const words[AUTH_REFUSAL_COUNT] = { AUTH_REFUSALS(WORD_ITEM) };
+#undef WORD_ITEM
+    number(out, "dides_credentials", "gauge", "Instances that have a credential of their own.",
+           auth->credentials.count);
+    head(out, "dides_auth_refusals_total", "counter",
+         "Requests turned away by what was wrong: the token, the name it is for, an instance that "
+         "is taken, the credential, one of another instance, or their rate.");
+    for (size_t i = 0; i < AUTH_REFUSAL_COUNT; i++)
+        buffer_printf(out, "dides_auth_refusals_total{reason=\"%s\"} %llu\n", words[i],
+                      (unsigned long long)auth->refusals[i]);
+}
+
 void metrics_write(struct api *api, struct buffer *out)
 {
     head(out, "dides_build_info", "gauge", "Always 1.");
     buffer_add(out, TEXT("dides_build_info{version=\"" DIDES_VERSION "\"} 1\n"));
     write_fleet(out, engine_fleet(api->engine));
     write_engine(out, api->engine);
+    write_auth(out, &api->auth);
     number(out, "dides_event_clients", "gauge", "Open event streams.", api->stream_count);
     number(out, "dides_long_polls", "gauge", "Heartbeats whose reply is held.", api->polls.count);
     if (api->server)

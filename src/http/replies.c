@@ -23,6 +23,7 @@ struct reply {
     uint32_t id;    /* in the table */
     uint32_t key_size, body_size;
     int status;
+    bool is_sealed; /* the body: only the same request opens it */
     char location[24];
     char bytes[]; /* key, body */
 };
@@ -146,6 +147,7 @@ static void store(struct api *api, const struct reply *r)
     json_put_i64(&w, "sum", (int64_t)r->sum[0]);
     json_put_i64(&w, "sum2", (int64_t)r->sum[1]);
     json_put_text(&w, "location", text_from(r->location));
+    json_put_bool(&w, "sealed", r->is_sealed);
     json_put_text(&w, "body", body_of(r));
     json_end_object(&w);
     engine_put(api->engine, buffer_text(&key), buffer_text(&value), key.failed || value.failed);
@@ -169,6 +171,7 @@ bool replies_load(struct api *api, struct text value, struct err *err)
     }
     r->at = json_get_i64(root, "at", 0);
     r->status = (int)json_get_i64(root, "status", 200);
+    r->is_sealed = json_get_bool(root, "sealed", false);
     r->sum[0] = (uint64_t)json_get_i64(root, "sum", 0);
     r->sum[1] = (uint64_t)json_get_i64(root, "sum2", 0);
     memcpy(r->location, location.data, location.size);
@@ -236,7 +239,10 @@ static void replay(struct api_call *call, const struct reply *r)
 {
     struct api *api = call->api;
     buffer_clear(&api->body);
-    buffer_add(&api->body, body_of(r));
+    if (!r->is_sealed)
+        buffer_add(&api->body, body_of(r));
+    else if (!secret_unseal(body_of(r), call->request->body, &api->body))
+        api->body.failed = true;
     memcpy(call->fields.location, r->location, sizeof call->fields.location);
     call->fields.is_replayed = true;
     api_reply(call, r->status, engine_is_settled(api->engine, r->round) ? 0 : r->round);
@@ -275,17 +281,30 @@ bool replies_answer(struct api_call *call)
     return false;
 }
 
+/* The request has the token in it that its sender knows, and the store does not. */
+static struct reply *new_sealed_reply(const struct api_call *call)
+{
+    struct buffer sealed;
+    buffer_init(&sealed, &memory_heap, API_BODY_MAX);
+    secret_seal(buffer_text(&call->api->body), call->request->body, &sealed);
+    struct reply *r = sealed.failed ? NULL : new_reply(call->key, buffer_text(&sealed));
+    buffer_release(&sealed);
+    return r;
+}
+
 /* Keeps a success. Returns the round that makes it durable; 0: it is not kept. */
 uint64_t replies_keep(struct api_call *call, int status)
 {
     struct api *api = call->api;
     if (call->key.size == 0 || status >= 300)
         return 0;
-    struct reply *r = new_reply(call->key, buffer_text(&api->body));
+    struct reply *r =
+        call->is_secret ? new_sealed_reply(call) : new_reply(call->key, buffer_text(&api->body));
     if (!r)
         return 0;
     r->at = engine_now(api->engine);
     r->status = status;
+    r->is_sealed = call->is_secret;
     r->sum[0] = call->sum[0];
     r->sum[1] = call->sum[1];
     memcpy(r->location, call->fields.location, sizeof r->location);

@@ -8,6 +8,9 @@
 #include <string.h>
 
 #define RANDOM_SIZE 32
+#define SEAL_SIZE   (crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES)
+#define SEAL_MAX    ((size_t)1 << 20)
+#define BASE64      sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 static_assert(SECRET_HASH_SIZE == crypto_hash_sha256_BYTES, "the size of SHA-256");
 
@@ -29,13 +32,10 @@ void secret_make(const char *prefix, char ret[static SECRET_TEXT_SIZE])
 {
     unsigned char random[RANDOM_SIZE];
     size_t size = strlen(prefix);
-    assert(size +
-               sodium_base64_ENCODED_LEN(RANDOM_SIZE, sodium_base64_VARIANT_URLSAFE_NO_PADDING) ==
-           SECRET_TEXT_SIZE);
+    assert(size + sodium_base64_ENCODED_LEN(RANDOM_SIZE, BASE64) == SECRET_TEXT_SIZE);
     randombytes_buf(random, sizeof random);
     memcpy(ret, prefix, size);
-    sodium_bin2base64(ret + size, SECRET_TEXT_SIZE - size, random, sizeof random,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64(ret + size, SECRET_TEXT_SIZE - size, random, sizeof random, BASE64);
     sodium_memzero(random, sizeof random);
 }
 
@@ -71,4 +71,69 @@ bool secret_from_hex(struct text hex, unsigned char ret[static SECRET_HASH_SIZE]
         return false;
     memcpy(ret, bytes, sizeof bytes);
     return true;
+}
+
+/* ---- seals ---------------------------------------------------------------------------------- */
+
+static void key_of(struct text phrase, unsigned char ret[static crypto_secretbox_KEYBYTES])
+{
+    static const unsigned char purpose[] = "dides: what was answered before";
+    crypto_generichash(ret, crypto_secretbox_KEYBYTES, (const unsigned char *)phrase.data,
+                       phrase.size, purpose, sizeof purpose);
+}
+
+/* A random number, then the box. */
+static bool fill_box(struct text plain, struct text phrase, unsigned char *box)
+{
+    unsigned char key[crypto_secretbox_KEYBYTES];
+    key_of(phrase, key);
+    randombytes_buf(box, crypto_secretbox_NONCEBYTES);
+    int failed = crypto_secretbox_easy(box + crypto_secretbox_NONCEBYTES,
+                                       (const unsigned char *)plain.data, plain.size, box, key);
+    sodium_memzero(key, sizeof key);
+    return failed == 0;
+}
+
+void secret_seal(struct text plain, struct text phrase, struct buffer *out)
+{
+    size_t size = plain.size + SEAL_SIZE;
+    size_t text_size = sodium_base64_encoded_len(size, BASE64); /* NUL included */
+    unsigned char *box = size <= SEAL_MAX ? memory_take(out->memory, size) : NULL;
+    char *text = box ? buffer_reserve(out, text_size) : NULL;
+    if (text && fill_box(plain, phrase, box)) {
+        sodium_bin2base64(text, text_size, box, size, BASE64);
+        out->size--; /* that NUL */
+    } else {
+        out->failed = true;
+    }
+    memory_give(out->memory, box, size);
+}
+
+static bool open_box(const unsigned char *box, size_t size, struct text phrase, struct buffer *out)
+{
+    unsigned char key[crypto_secretbox_KEYBYTES];
+    size_t before = out->size;
+    char *plain = size >= SEAL_SIZE ? buffer_reserve(out, size - SEAL_SIZE) : NULL;
+    key_of(phrase, key);
+    bool is_open = plain && crypto_secretbox_open_easy(
+                                (unsigned char *)plain, box + crypto_secretbox_NONCEBYTES,
+                                size - crypto_secretbox_NONCEBYTES, box, key) == 0;
+    sodium_memzero(key, sizeof key);
+    if (!is_open)
+        out->size = before;
+    return is_open;
+}
+
+bool secret_unseal(struct text sealed, struct text phrase, struct buffer *out)
+{
+    size_t size = 0;
+    if (sealed.size == 0 || sealed.size > 2 * SEAL_MAX)
+        return false;
+    unsigned char *box = memory_take(out->memory, sealed.size);
+    bool is_open = box &&
+                   sodium_base642bin(box, sealed.size, sealed.data, sealed.size, NULL, &size, NULL,
+                                     BASE64) == 0 &&
+                   open_box(box, size, phrase, out);
+    memory_give(out->memory, box, sealed.size);
+    return is_open;
 }

@@ -4,6 +4,7 @@
 #ifndef DIDES_HTTP_SECRET_H
 #define DIDES_HTTP_SECRET_H
 
+#include "base/buffer.h"
 #include "base/err.h"
 
 #define SECRET_HASH_SIZE 32 /* SHA-256 */
@@ -32,5 +33,11 @@ bool secret_equal(const unsigned char a[static SECRET_HASH_SIZE],
 void secret_to_hex(const unsigned char hash[static SECRET_HASH_SIZE],
                    char ret[static SECRET_HEX_SIZE + 1]);
 bool secret_from_hex(struct text hex, unsigned char ret[static SECRET_HASH_SIZE]);
+
+/* For what has to be stored although it holds a secret: only who knows `phrase`, which holds one
+ * itself, can read it. Appends text to `out`, which fails when there is no memory. */
+void secret_seal(struct text plain, struct text phrase, struct buffer *out);
+/* Appends what was sealed. False: it is damaged, or the phrase is another one, or no memory. */
+bool secret_unseal(struct text sealed, struct text phrase, struct buffer *out);
 
 #endif
