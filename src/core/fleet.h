@@ -45,7 +45,6 @@ extern const struct fleet_settings fleet_settings_default;
 /* What an instance ran before a rollout picked it; the newest entry is the top (5.1). */
 struct trail_entry {
     uint32_t rollout;
-    uint8_t wave; /* index of its wave in that rollout */
     struct version previous;
 };
 
@@ -123,7 +122,8 @@ struct instance {
     uint8_t status;         /* enum instance_state */
     uint8_t presence;       /* enum presence_state */
     uint8_t trail_count;
-    bool is_gone; /* deleted; the slot is freed when that is durable */
+    uint8_t trail_waves[LIMIT_TRAIL]; /* beside the trail: index of its wave in each rollout */
+    bool is_gone;                     /* deleted; the slot is freed when that is durable */
     struct placement placed;
 };
 

@@ -63,10 +63,12 @@ static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t roll
     if (inst->trail_count == LIMIT_TRAIL) {
         fleet_set_version(fleet, &inst->trail[0].previous, (struct version){ 0 });
         memmove(inst->trail, inst->trail + 1, (LIMIT_TRAIL - 1) * sizeof inst->trail[0]);
+        memmove(inst->trail_waves, inst->trail_waves + 1, LIMIT_TRAIL - 1);
         inst->trail_count--;
     }
+    inst->trail_waves[inst->trail_count] = (uint8_t)wave;
     struct trail_entry *top = &inst->trail[inst->trail_count++];
-    *top = (struct trail_entry){ .rollout = rollout, .wave = (uint8_t)wave };
+    *top = (struct trail_entry){ .rollout = rollout };
     fleet_set_version(fleet, &top->previous, inst->current);
 }
 
@@ -78,6 +80,7 @@ static void trail_remove(struct fleet *fleet, struct instance *inst, uint32_t ro
         fleet_set_version(fleet, &inst->trail[i].previous, (struct version){ 0 });
         memmove(inst->trail + i, inst->trail + i + 1,
                 (inst->trail_count - i - 1) * sizeof inst->trail[0]);
+        memmove(inst->trail_waves + i, inst->trail_waves + i + 1, inst->trail_count - i - 1);
         inst->trail_count--;
         inst->trail[inst->trail_count] = (struct trail_entry){ 0 };
         return;

@@ -26,12 +26,12 @@ static bool is_up_to(const struct instance *inst, uint8_t rank, const struct wav
 
 static uint32_t wave_of_rollback(const struct instance *inst, const struct rollout *r)
 {
-    const struct trail_entry *top =
-        inst->trail_count > 0 ? &inst->trail[inst->trail_count - 1] : NULL;
     uint32_t last = r->wave_count - 1;
-    if (!top || top->rollout != r->rollback_of || top->wave > last)
+    if (inst->trail_count == 0)
         return last;
-    return last - top->wave;
+    uint32_t top = inst->trail_count - 1u;
+    bool is_touched = inst->trail[top].rollout == r->rollback_of;
+    return is_touched && inst->trail_waves[top] <= last ? last - inst->trail_waves[top] : last;
 }
 
 uint32_t waves_of(const struct fleet *fleet, const struct instance *inst, const struct rollout *r)

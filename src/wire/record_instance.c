@@ -38,7 +38,7 @@ static void put_trail(struct json_writer *w, const struct fleet *fleet, const st
     for (size_t i = 0; i < inst->trail_count; i++) {
         json_begin_object(w);
         record_put_rollout(w, "deployment_id", inst->trail[i].rollout);
-        record_put_number(w, "wave", inst->trail[i].wave);
+        record_put_number(w, "wave", inst->trail_waves[i]);
         record_put_version(w, fleet, "previous_state", inst->trail[i].previous);
         json_end_object(w);
     }
@@ -268,9 +268,9 @@ static bool fill_shared(struct fleet *fleet, struct instance *inst, const struct
         !record_take_version(fleet, &s->previous, &inst->assignment.previous))
         return false;
     for (uint32_t i = 0; i < s->trail_count; i++) {
+        inst->trail_waves[inst->trail_count] = s->trail[i].wave;
         struct trail_entry *entry = &inst->trail[inst->trail_count++];
         entry->rollout = numbers->trail[i];
-        entry->wave = s->trail[i].wave;
         if (!record_take_version(fleet, &s->trail[i].previous, &entry->previous))
             return false;
     }

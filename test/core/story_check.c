@@ -46,7 +46,7 @@ static void put_instance(FILE *out, const struct fleet *fleet, const struct inst
     put_version(out, fleet, "wish", inst->desired);
     put_order(out, fleet, &inst->assignment);
     for (size_t i = 0; i < inst->trail_count; i++) {
-        fprintf(out, "\n  trail r-%u wave %u", inst->trail[i].rollout, inst->trail[i].wave);
+        fprintf(out, "\n  trail r-%u wave %u", inst->trail[i].rollout, inst->trail_waves[i]);
         put_version(out, fleet, "before", inst->trail[i].previous);
     }
     fprintf(out, "\n  member of r-%u state %u wave %u offline %lld %d\n", r ? r->number : 0,

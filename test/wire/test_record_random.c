@@ -65,10 +65,10 @@ static void random_instance(struct kit *kit, struct dice *dice, struct instance 
     inst->desired = random_version(kit, dice);
     random_order(kit, dice, &inst->assignment);
     inst->trail_count = (uint8_t)dice_roll(dice, LIMIT_TRAIL + 1);
-    for (size_t i = 0; i < inst->trail_count; i++)
-        inst->trail[i] = (struct trail_entry){ .rollout = random_number(dice),
-                                               .wave = (uint8_t)dice_roll(dice, LIMIT_WAVES),
-                                               .previous = random_version(kit, dice) };
+    for (size_t i = 0; i < inst->trail_count; i++) {
+        inst->trail[i] = (struct trail_entry){ random_number(dice), random_version(kit, dice) };
+        inst->trail_waves[i] = (uint8_t)dice_roll(dice, LIMIT_WAVES);
+    }
     inst->registered_at = random_time(dice);
     inst->changed_index = (uint64_t)random_time(dice);
     inst->generation = (uint32_t)dice_next(dice);
@@ -109,7 +109,7 @@ static void assert_same_instance(struct kit *kit, struct kit *other, const struc
     assert_int_equal(loaded->wave, inst->wave);
     assert_true(loaded->offline_at == inst->offline_at && loaded->was_idle == inst->was_idle);
     if (inst->trail_count > 0)
-        assert_int_equal(loaded->trail[0].wave, inst->trail[0].wave);
+        assert_int_equal(loaded->trail_waves[0], inst->trail_waves[0]);
     assert_int_equal(loaded->trail_count, inst->trail_count);
     assert_true(loaded->changed_index == inst->changed_index);
     assert_int_equal(loaded->generation, inst->generation);
