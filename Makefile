@@ -4,12 +4,13 @@
 
 BUILD = build
 ASAN = build-asan
+DEB = build-deb
 PREFIX = /usr/local
 ARGS =
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two apt-get at once would lock each other out; ninja is parallel enough
-.PHONY: help run build test check asan bench docs format install deps clean
+.PHONY: help run build test check asan bench docs format install deb deps clean
 
 help: # print this list
 	@awk -F ': .*# |: # ' '/^[a-z]+:.*# / { printf "make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -44,10 +45,13 @@ install: build # install below PREFIX, default /usr/local; DESTDIR is respected
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
 	@meson install -C $(BUILD)
 
+deb: deps-check # make a Debian package in build-deb/
+	@tool/deb $(DEB)
+
 deps: deps-check # install every package that building, testing and checking need
 
 clean: # remove what was built
-	@rm -rf $(BUILD) $(ASAN)
+	@rm -rf $(BUILD) $(ASAN) $(DEB)
 
 # The rest is for the targets above.
 .PHONY: deps-build deps-test deps-check

@@ -12,11 +12,11 @@
 
 /* Old states of the store that were put in place, and copies of it. */
 struct recovery {
-    uint64_t term;        /* of the store */
-    uint64_t term_seen;   /* the highest that an agent reported */
-    bool is_held;         /* an agent knows more than the store does */
-    bool is_confirmed;    /* an operator said to go on all the same */
-    int64_t loaded_at;    /* instances registered before came with the store */
+    uint64_t term;         /* of the store */
+    uint64_t term_seen;    /* the highest that an agent reported */
+    bool is_held;          /* an agent knows more than the store does */
+    bool is_confirmed;     /* an operator said to go on all the same */
+    int64_t loaded_at;     /* instances registered before came with the store */
     struct commit_job job; /* raises the term, while `confirm` is set */
     struct engine_confirm *confirm;
     struct engine_backup *backup; /* being made */

@@ -146,8 +146,8 @@ struct api {
     struct auth auth;
     struct stream *streams;
     unsigned stream_count;
-    unsigned backup_count;     /* being made, sent, or given back */
-    struct backup *backups;    /* that are given back piece by piece */
+    unsigned backup_count; /* being made, sent, or given back */
+    struct backup *backups;
     struct loop_timer *beat;   /* comment lines for streams */
     struct loop_timer *resume; /* while streams wait for their readers; else NULL */
     struct buffer openapi;     /* the document about all this, once somebody asked for it */

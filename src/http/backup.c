@@ -5,75 +5,36 @@
  * The copy is an unnamed file: once it is made, the store is not concerned any more with how slowly
  * it is read. Nobody who asks can say where anything is written. */
 #include "http/api_parts.h"
-
-#include <errno.h>
-#include <unistd.h>
-
-#define PULL_BYTES      ((size_t)64 * 1024)
-#define SHRINK_BYTES    ((off_t)32 << 20)
-#define SHRINK_EVERY_MS 10
+#include "net/http_file.h"
 
 /* ---- backups -------------------------------------------------------------------------------- */
 
 struct backup {
     struct engine_backup made; /* first: what is made is the backup */
+    struct backup *next, **link;
     struct api *api;
-    struct http_exchange *x; /* NULL: the client is gone */
+    struct http_exchange *x; /* while it is made; NULL: the client is gone */
     const struct route *route;
     int64_t began_us;
-    int file; /* while there is one, else -1 */
-    off_t sent;
-    struct backup *next, **link; /* of those that shrink */
-    off_t left;
-    struct loop_timer *shrink; /* NULL: it does not yet */
+    struct http_file *file; /* once it is made */
 };
 
 static void free_backup(struct backup *b)
 {
-    if (b->shrink) {
-        *b->link = b->next;
-        if (b->next)
-            b->next->link = b->link;
-        loop_timer_free(b->shrink);
-    }
-    if (b->file >= 0)
-        close(b->file);
+    *b->link = b->next;
+    if (b->next)
+        b->next->link = b->link;
     b->api->backup_count--;
     memory_give(&memory_heap, b, sizeof *b);
 }
 
-static void shrink(void *ctx)
-{
-    struct backup *b = ctx;
-    b->left -= b->left < SHRINK_BYTES ? b->left : SHRINK_BYTES;
-    if (ftruncate(b->file, b->left) != 0 || b->left == 0)
-        free_backup(b);
-}
-
-/* Giving a large file back at once, by closing it, stops this thread for as long as that takes:
- * 0.3 s for a million instances. So it goes piece by piece. */
-static void release_backup(struct backup *b)
-{
-    struct api *api = b->api;
-    if (b->file >= 0)
-        b->left = lseek(b->file, 0, SEEK_END);
-    if (b->left > SHRINK_BYTES && !api->is_stopping)
-        b->shrink = loop_every(api->loop, SHRINK_EVERY_MS, shrink, b, NULL);
-    if (!b->shrink) {
-        free_backup(b);
-        return;
-    }
-    b->next = api->backups;
-    b->link = &api->backups;
-    if (b->next)
-        b->next->link = &b->next;
-    api->backups = b;
-}
-
+/* The server is closed, so what is left was sent and only takes room on the disk. */
 void backups_close(struct api *api)
 {
-    while (api->backups)
+    while (api->backups) {
+        http_file_free(api->backups->file);
         free_backup(api->backups);
+    }
 }
 
 /* While it is made; the store gives it up, and tells so. */
@@ -86,26 +47,9 @@ static void on_gone(void *ctx)
     http_abandon(x);
 }
 
-static enum http_pull pull(void *ctx, struct buffer *out, size_t wanted)
+static void on_given_back(void *ctx)
 {
-    struct backup *b = ctx;
-    char space[PULL_BYTES];
-    ssize_t got;
-    do
-        got = pread(b->file, space, wanted < sizeof space ? wanted : sizeof space, b->sent);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return HTTP_PULL_FAILED;
-    if (got == 0)
-        return HTTP_PULL_END;
-    b->sent += got;
-    buffer_add(out, (struct text){ space, (size_t)got });
-    return out->failed ? HTTP_PULL_FAILED : HTTP_PULL_MORE;
-}
-
-static void on_sent(void *ctx)
-{
-    release_backup(ctx);
+    free_backup(ctx);
 }
 
 static void send_copy(struct backup *b)
@@ -117,9 +61,10 @@ static void send_copy(struct backup *b)
                                 .content_type = "application/vnd.sqlite3",
                                 .headers = headers,
                                 .header_count = sizeof headers / sizeof headers[0] };
-    b->file = b->made.job.file;
+    struct http_exchange *x = b->x;
+    b->x = NULL;
     api_count(b->api, b->route, 200, b->began_us);
-    http_answer_pull(b->x, &head, pull, on_sent, b);
+    http_file_send(b->file, x, &head);
 }
 
 /* An answer that comes later than its call has a call of its own; `write` is to end it. */
@@ -163,14 +108,19 @@ static void on_made(struct engine_backup *made)
     struct backup *b = (struct backup *)made;
     if (b->x)
         http_on_gone(b->x, NULL, NULL);
-    if (b->x && made->job.succeeded) {
-        send_copy(b);
-    } else if (b->x) {
-        answer_failure(b);
-    } else {
-        b->file = made->job.file;
-        release_backup(b);
+    if (made->job.succeeded) {
+        b->file = http_file_new(b->api->loop, made->job.file, on_given_back, b);
+        if (!b->file)
+            err_set(&made->job.err, ERR_MEMORY, "no memory for a backup");
     }
+    if (b->x && b->file)
+        send_copy(b);
+    else if (b->x)
+        answer_failure(b);
+    else if (b->file)
+        http_file_drop(b->file);
+    else
+        free_backup(b);
 }
 
 /* Each copy that is still being sent takes its size on the disk. */
@@ -200,8 +150,7 @@ void backup_create(struct api_call *call)
                               .api = api,
                               .x = call->x,
                               .route = call->route,
-                              .began_us = call->began_us,
-                              .file = -1 };
+                              .began_us = call->began_us };
         if (!engine_backup(api->engine, &b->made, &call->err))
             memory_give(&memory_heap, b, sizeof *b);
     }
@@ -209,6 +158,11 @@ void backup_create(struct api_call *call)
         api_fail(call);
         return;
     }
+    b->next = api->backups;
+    b->link = &api->backups;
+    if (b->next)
+        b->next->link = &b->next;
+    api->backups = b;
     api->backup_count++;
     http_on_gone(call->x, on_gone, b);
 }

@@ -37,7 +37,7 @@ struct wire_heartbeat {
     struct heartbeat_command command;
     uint32_t observed_generation; /* if given */
     bool has_observed_generation;
-    uint64_t observed_term; /* of that generation; 0: not given */
+    uint64_t observed_term;  /* of that generation; 0: not given */
     bool gave_desired_state; /* ignored, and named in the warnings (N7) */
 };
 /* Q4: every field may stand at the top, in "updates", or (versions) in "current_state" of either;
