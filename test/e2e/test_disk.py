@@ -127,6 +127,44 @@ class FullDisk(kit.Case):
         self.client = self.home.client()
         self.assertEqual(self.acknowledged, self.listed())
 
+    def test_a_refused_registration_leaves_credentials_as_they_were(self):
+        settings = pathlib.Path(self.folder, "settings.json")
+        settings.touch(0o600)
+        settings.write_text('{"registration_tokens":[{"name":"all","token":"sixteen bytes or more"}]}')
+        self.assertEqual(0, self.home.terminate())
+        home = kit.Server(self.disk / "guarded", arguments=["--config", str(settings)])
+        self.addCleanup(home.release)
+        home.start()
+
+        def register(name, credential=None):
+            headers = {"Authorization": "Bearer " + credential} if credential else {}
+            return home.ask("POST", "/inventory/register",
+                            {"instance": {"name": name}, "token": "sixteen bytes or more"}, headers)
+
+        def beat(name, credential):
+            return home.ask("PATCH", kit.instance_path(name), {}, {"Authorization": "Bearer " + credential})
+        held = self.expect(register("web-1"), 201).json()["credential"]
+        first, known = held, 1
+        self.expect(beat("web-1", held), 200)
+        self.fill()
+        while (answer := register(f"new-{known}")).status == 201:
+            known += 1
+
+        self.expect(answer, 503, "store_unavailable")
+        self.expect(register("web-1", held), 503, "store_unavailable")
+        self.expect(beat("web-1", held), 200)
+        self.assertEqual(known, home.metrics()["dides_credentials"])
+        (self.disk / "filler").unlink()
+        kit.eventually("the store takes writes again", lambda: home.ask("GET", "/readyz").status == 200)
+        again = self.expect(register("web-1", held), 200).json()["credential"]
+        home.kill()
+        home.start()
+
+        self.expect(beat("web-1", held), 200)
+        self.expect(beat("web-1", again), 200)
+        self.expect(beat("web-1", first), 401)
+        self.assertEqual(known, home.metrics()["dides_credentials"])
+
     def test_a_live_rollout_waits_for_the_store_and_goes_on(self):
         fleet = kit.Fleet(self.home, [kit.Agent(f"web-{n}") for n in range(4)]).join()
         self.addCleanup(fleet.client.close)
