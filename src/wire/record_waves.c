@@ -29,15 +29,17 @@ const struct json_table wire_stored_wave_table = {
 /* ---- storing -------------------------------------------------------------------------------- */
 
 /* The counters of a live rollout's waves follow from its members: they would be written again with
- * every change. */
+ * every change. What a wave became in a round that was taken back still stands in it, and means
+ * nothing. */
 static void put_wave(struct json_writer *w, const struct rollout *r, uint32_t i)
 {
     const struct wave *wave = &r->waves[i];
+    enum wave_state state = wave_state_at(r, i);
     json_begin_object(w);
     record_put_text(w, "last_key", wave->last_key);
     record_put_number(w, "last_rank", wave->last_rank);
-    record_put_number(w, "opened_at", wave->opened_at);
-    record_put_number(w, "passed_at", wave->passed_at);
+    record_put_number(w, "opened_at", state == WAVE_NOT_STARTED ? 0 : wave->opened_at);
+    record_put_number(w, "passed_at", state == WAVE_PASSED ? wave->passed_at : 0);
     if (!rollout_is_live(r)) {
         json_key(w, "progress");
         json_write_table(w, &wire_tally_table, wave_tally(r, i), JSON_ABSENT_IS_OMITTED);

@@ -59,7 +59,8 @@ static void put_duration(struct json_writer *w, const char *key, int64_t ms)
 static void write_wave(struct json_writer *w, const struct rollout *r, uint32_t i)
 {
     const struct wave *wave = &r->waves[i];
-    bool is_skipped = r->is_promoted && wave_state_at(r, i) != WAVE_PASSED;
+    enum wave_state state = wave_state_at(r, i);
+    bool is_skipped = r->is_promoted && state != WAVE_PASSED;
     json_begin_object(w);
     json_put_text(w, "name", wave_name(r, i));
     json_put_text(w, "state", text_from(state_of(r, i)));
@@ -67,8 +68,9 @@ static void write_wave(struct json_writer *w, const struct rollout *r, uint32_t 
     json_put_u64(w, "batch_limit", wave_batch_limit(r, i));
     json_put_u64(w, "failure_limit", wave_threshold(r, i));
     put_duration(w, "soak", is_skipped ? 0 : wave_soak_ms(r, i));
-    json_put_time(w, "opened_at", wave->opened_at);
-    json_put_time(w, "passed_at", wave->passed_at);
+    /* A round that was taken back may have left something there. */
+    json_put_time(w, "opened_at", state == WAVE_NOT_STARTED ? 0 : wave->opened_at);
+    json_put_time(w, "passed_at", state == WAVE_PASSED ? wave->passed_at : 0);
     json_put_time(w, "soak_until", due_at(r, i, WAVE_SOAKING));
     put_gates(w, r, i, is_skipped ? 0 : wave_gate_count(r, i));
     json_key(w, "progress");
