@@ -6,6 +6,7 @@
 #include "cmd/exit_code.h"
 #include "cmd/options.h"
 #include "cmd/sim_report.h"
+#include "cmd/sim_virtual.h"
 #include "cmd/terminal.h"
 #include "net/http_client.h"
 #include "net/loop.h"
@@ -22,8 +23,10 @@
 #define CONNECTIONS_MAX 256
 
 struct sim_options {
-    const char *server, *token;
+    const char *server, *token, *seed;
+    uint64_t seeds;
     int64_t duration_ms;
+    bool is_traced;
 };
 
 struct sim_run {
@@ -58,13 +61,16 @@ static bool read_file(const char *path, struct buffer *out, struct err *err)
     return true;
 }
 
-static bool read_plan(const char *path, struct plan *ret, struct err *err)
+static bool read_plan(const char *path, const struct sim_options *options, struct plan *ret,
+                      struct err *err)
 {
     cleanup(buffer_release) struct buffer yaml = { 0 };
     buffer_init(&yaml, &memory_heap, YAML_SIZE_MAX);
     if (!read_file(path, &yaml, err))
         return false;
-    if (plan_read(ret, buffer_text(&yaml), err))
+    uint64_t seed = 0;
+    bool has_seed = options->seed && text_to_u64(text_from(options->seed), INT64_MAX, &seed);
+    if (plan_read_seeded(ret, buffer_text(&yaml), has_seed ? &seed : NULL, err))
         return true;
     err_prefix(err, "%s", path);
     return false;
@@ -266,24 +272,55 @@ static int simulate(struct sim_run *run, const struct sim_options *options)
     return judge(run);
 }
 
+/* The seed of the file, unless another one was asked for. */
+static bool take_seed(const struct sim_options *options, uint64_t *seed)
+{
+    return !options->seed || text_to_u64(text_from(options->seed), INT64_MAX, seed);
+}
+
+static int run_file(const struct command *command, const char *path,
+                    const struct sim_options *options)
+{
+    struct sim_run run = { .loop = NULL };
+    struct err err = { .code = ERR_NONE };
+    int code;
+    if (!read_plan(path, options, &run.plan, &err)) {
+        remark("sim: %s", err.text);
+        return err.code == ERR_MEMORY || err.code == ERR_IO ? EXIT_OTHER : EXIT_USAGE;
+    }
+    if (run.plan.mode == PLAN_VIRTUAL) {
+        code = sim_virtual(
+            &run.plan, &(struct sim_virtual_options){ options->duration_ms, options->is_traced });
+        plan_release(&run.plan);
+        return code;
+    }
+    if (options->is_traced) {
+        plan_release(&run.plan);
+        return wrong_usage(command, "--trace needs mode: virtual");
+    }
+    code = simulate(&run, options);
+    release(&run);
+    return code;
+}
+
 static int run_sim(const struct command *command, int argc, char **argv)
 {
     struct sim_options options = { .server = NULL };
     struct operands operands;
-    struct sim_run run = { .loop = NULL };
-    struct err err = { .code = ERR_NONE };
+    uint64_t seed = 1;
     int code;
     if (!options_parse_few(command, argc, argv, 1, &options, &operands, &code))
         return code;
-    if (operands.count != 1)
+    if (!take_seed(&options, &seed))
+        return wrong_usage(command, "--seed is a number from 0 to %lld", (long long)INT64_MAX);
+    if (operands.count == 1 && options.seeds == 0)
+        return run_file(command, operands.list[0], &options);
+    if (operands.count == 1)
+        return wrong_usage(command, "--seeds draws its own fleets: give it no FILE");
+    if (options.seeds == 0 && !options.seed)
         return wrong_usage(command, "which FILE.yaml describes the fleet?");
-    if (!read_plan(operands.list[0], &run.plan, &err)) {
-        remark("sim: %s", err.text);
-        return err.code == ERR_MEMORY || err.code == ERR_IO ? EXIT_OTHER : EXIT_USAGE;
-    }
-    code = simulate(&run, &options);
-    release(&run);
-    return code;
+    return sim_swarm(seed, options.seeds ? options.seeds : 1,
+                     &(struct sim_virtual_options){ 0, options.is_traced });
 }
 
 /* ---- the row -------------------------------------------------------------------------------- */
@@ -296,6 +333,12 @@ static const struct option_row rows[] = {
       .meaning = "token for registration and script, instead of the one in the file", .environment = "DIDES_TOKEN" },
     { .name = "duration", .kind = OPTION_DURATION, .offset = offsetof(struct sim_options, duration_ms), .argument = "D",
       .meaning = "end after this time; default: when the script is done and no rollout is live" },
+    { .name = "seed", .kind = OPTION_TEXT, .offset = offsetof(struct sim_options, seed), .argument = "N",
+      .meaning = "source of every random choice, instead of the one in the file" },
+    { .name = "seeds", .kind = OPTION_COUNT, .offset = offsetof(struct sim_options, seeds), .argument = "N",
+      .meaning = "no file: draw N small fleets, with what happens to them, from seed 1 or --seed on" },
+    { .name = "trace", .kind = OPTION_FLAG, .offset = offsetof(struct sim_options, is_traced),
+      .meaning = "virtual mode: tell every event" },
 };
 /* clang-format on */
 static const char *const synopsis[] = { "FILE.yaml [--server URL] [--duration D]", NULL };

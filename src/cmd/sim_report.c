@@ -105,3 +105,89 @@ void sim_report(struct buffer *out, const struct http_fleet *fleet, const struct
             report_one(out, &watcher->list[i].newest);
     report_violations(out, watcher);
 }
+
+/* ---- of a model ----------------------------------------------------------------------------- */
+
+static void copy_text(char *space, size_t size, struct text t)
+{
+    snprintf(space, size, "%.*s", TEXT_ARG(t));
+}
+
+/* A record as a look from outside would show it. */
+static struct sighting sighting_of(const struct fleet *fleet, const struct rollout *r)
+{
+    const struct tally *t = rollout_tally(r);
+    struct sighting s = { .number = r->number,
+                          .rollback_of = r->rollback_of,
+                          .rolled_back_by = r->rolled_back_by,
+                          .completed = t->completed,
+                          .total = t->total,
+                          .failed = t->failed,
+                          .in_progress = t->in_progress,
+                          .created_at = r->created_at,
+                          .ended_at = r->ended_at };
+    const char *cause = rollout_cause_word(r->cause), *outcome = rollout_outcome_word(r->outcome);
+    copy_text(s.status, sizeof s.status, text_from(sm_word_at(&rollout_machine.states, r->state)));
+    copy_text(s.outcome, sizeof s.outcome, text_from(outcome));
+    copy_text(s.cause, sizeof s.cause, text_from(cause));
+    copy_text(s.code, sizeof s.code, fleet_text(fleet, r->target.code));
+    copy_text(s.config, sizeof s.config, fleet_text(fleet, r->target.config));
+    return s;
+}
+
+static void report_faults(struct buffer *out, const struct model_counts *c)
+{
+    buffer_printf(out,
+                  "faults     %llu calls lost, %llu doubled, %llu agents and %llu servers died,\n"
+                  "           %llu commits refused, %u instances cut off\n",
+                  (unsigned long long)c->lost, (unsigned long long)c->duplicates,
+                  (unsigned long long)c->agent_crashes, (unsigned long long)c->server_restarts,
+                  (unsigned long long)c->commits_refused, (unsigned)c->cut);
+}
+
+void sim_report_model(struct buffer *out, const struct model *model)
+{
+    struct model_counts c = model_counts(model);
+    const struct fleet *fleet = model_fleet(model);
+    struct http_fleet_counts counts = {
+        .instances = c.instances,
+        .registered = c.registered,
+        .crashed = c.cut,
+        .failed = c.failed,
+        .updates = c.updates,
+        .failures = c.failures,
+        .lies = c.lies,
+        .registrations = c.registrations,
+        .heartbeats = c.heartbeats,
+        .again = c.again,
+        .busy = c.busy,
+        .lost = c.lost,
+    };
+    report_counts(out, &counts, model_elapsed(model));
+    report_faults(out, &c);
+    for (uint32_t i = 0; fleet && i < fleet->rollout_count; i++) {
+        struct sighting s = sighting_of(fleet, fleet->rollouts[i]);
+        report_one(out, &s);
+    }
+    buffer_printf(out, "invariants %llu checks, %d violations\n", (unsigned long long)c.checks,
+                  model_broken(model) ? 1 : 0);
+    buffer_printf(out, "state      %016llx after %llu events\n",
+                  (unsigned long long)model_hash(model), (unsigned long long)c.events);
+}
+
+void sim_report_swarm(struct buffer *out, uint64_t seeds, const struct model_counts *sum,
+                      uint64_t hash, bool holds)
+{
+    buffer_printf(out,
+                  "seeds      %llu, %llu events, %llu heartbeats, %llu updates\n"
+                  "faults     %llu calls lost, %llu doubled, %llu agents and %llu servers died,\n"
+                  "           %llu commits refused\n"
+                  "invariants %llu checks, %d violations\n"
+                  "state      %016llx\n",
+                  (unsigned long long)seeds, (unsigned long long)sum->events,
+                  (unsigned long long)sum->heartbeats, (unsigned long long)sum->updates,
+                  (unsigned long long)sum->lost, (unsigned long long)sum->duplicates,
+                  (unsigned long long)sum->agent_crashes, (unsigned long long)sum->server_restarts,
+                  (unsigned long long)sum->commits_refused, (unsigned long long)sum->checks,
+                  holds ? 0 : 1, (unsigned long long)hash);
+}

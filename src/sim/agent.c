@@ -138,8 +138,9 @@ static void link_step(struct agent *agent, enum link_event event, const struct l
 
 enum fate { FATE_GOOD, FATE_FAILURE, FATE_CRASH, FATE_LIE };
 
-/* What the next update would be, without drawing it: guards must be pure. Each update takes three
- * numbers off the stream, whatever the behaviour, so that changing one does not shift the others.
+/* What the next update would be, without drawing it: guards must be pure. Each update takes
+ * AGENT_ROLLS numbers off the stream, whatever the behaviour, so that changing one does not shift
+ * the others.
  */
 struct draw {
     struct sim_dice after;
@@ -158,12 +159,21 @@ static enum fate fate_of(const struct behaviour *b, uint32_t roll, uint32_t code
     return roll < b->crash_share + b->lie_share + b->failure_share ? FATE_FAILURE : FATE_GOOD;
 }
 
+/* Who never knew what runs cannot say it again: an omitted part repeats what was said last (N3). */
+static bool can_admit(const struct agent *agent)
+{
+    struct version running = agent->running, wish = agent->order.wish;
+    return (running.code || !wish.code) && (running.config || !wish.config);
+}
+
 static struct draw draw_next(const struct agent *agent)
 {
     const struct behaviour *b = agent->behaviour;
     struct draw draw = { .after = agent->dice };
     uint32_t roll = sim_dice_roll(&draw.after, SHARE_WHOLE);
     draw.fate = fate_of(b, roll, agent->order.wish.code);
+    if (draw.fate == FATE_LIE && !can_admit(agent))
+        draw.fate = FATE_GOOD;
     draw.length_ms = sim_dice_between(&draw.after, b->latency_min_ms, b->latency_max_ms);
     if (sim_dice_roll(&draw.after, SHARE_WHOLE) < b->slow_share)
         draw.length_ms *= b->slow_factor;
@@ -298,6 +308,22 @@ void agent_init(struct agent *agent, uint64_t seed, struct text name, struct ver
         .dice = sim_dice_of(seed, name, TEXT("update")),
         .jitter = sim_dice_of(seed, name, TEXT("jitter")),
         .behaviour = behaviour,
+    };
+}
+
+void agent_restart(struct agent *agent, int64_t now)
+{
+    *agent = (struct agent){
+        .link = link_machine.initial,
+        .work = work_machine.initial,
+        .running = agent->running,
+        .claimed = agent->running,
+        .counts = agent->counts,
+        .call_due = now,
+        .work_due = TIMERS_NEVER,
+        .dice = agent->dice,
+        .jitter = agent->jitter,
+        .behaviour = agent->behaviour,
     };
 }
 

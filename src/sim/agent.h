@@ -92,6 +92,7 @@ struct behaviour {
     uint32_t only_code; /* interned: the shares are of updates to this code version; 0 = all */
 };
 
+#define AGENT_ROLLS           3           /* numbers off the stream `dice` for each update */
 #define AGENT_ATTEMPTS_MAX    3           /* of one order */
 #define AGENT_AGAIN_MS        (60 * 1000) /* after the first failure, doubling */
 #define AGENT_BACKOFF_MS      1000        /* first upper bound, doubling */
@@ -134,6 +135,10 @@ struct agent {
 /* Registers first at `now`. `start` is what runs; parts may be 0, unknown. */
 void agent_init(struct agent *agent, uint64_t seed, struct text name, struct version start,
                 const struct behaviour *behaviour, int64_t now);
+
+/* Its process died and starts again at `now`: it remembers what runs, and nothing else. An update
+ * under way is lost. The streams of chance go on. */
+void agent_restart(struct agent *agent, int64_t now);
 
 /* A registration or heartbeat goes out now: what must be told is told by it. */
 void agent_sent(struct agent *agent);

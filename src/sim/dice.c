@@ -9,12 +9,28 @@ struct sim_dice sim_dice_of(uint64_t seed, struct text name, struct text purpose
     return (struct sim_dice){ text_hash(purpose, text_hash(name, seed)) };
 }
 
-uint64_t sim_dice_next(struct sim_dice *dice)
+#define GAMMA 0x9e3779b97f4a7c15u
+
+static uint64_t mix(uint64_t x)
 {
-    uint64_t x = dice->state += 0x9e3779b97f4a7c15u;
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;
     return x ^ x >> 31;
+}
+
+struct sim_dice sim_dice_at(uint64_t seed, uint64_t number, uint64_t purpose)
+{
+    return (struct sim_dice){ mix(mix(seed + GAMMA) + number * 2 * GAMMA + purpose) };
+}
+
+void sim_dice_skip(struct sim_dice *dice, uint64_t count)
+{
+    dice->state += count * GAMMA;
+}
+
+uint64_t sim_dice_next(struct sim_dice *dice)
+{
+    return mix(dice->state += GAMMA);
 }
 
 uint32_t sim_dice_roll(struct sim_dice *dice, uint32_t end)

@@ -12,10 +12,14 @@ struct sim_dice {
 
 /* The stream of `name` for one purpose; other names and purposes give unrelated streams. */
 struct sim_dice sim_dice_of(uint64_t seed, struct text name, struct text purpose);
+/* The same for something that has a number instead of a name. */
+struct sim_dice sim_dice_at(uint64_t seed, uint64_t number, uint64_t purpose);
 
 uint64_t sim_dice_next(struct sim_dice *dice);
 /* 0 to `end` - 1, each equally likely to within 2^-32; `end` is at least 1. */
 uint32_t sim_dice_roll(struct sim_dice *dice, uint32_t end);
+/* As if `count` numbers had been taken: streams of many instances are kept as such counts. */
+void sim_dice_skip(struct sim_dice *dice, uint64_t count);
 /* `min` to `max`, both included. */
 int64_t sim_dice_between(struct sim_dice *dice, int64_t min, int64_t max);
 

@@ -301,6 +301,12 @@ static bool read_behave(struct plan *plan, const struct behave_document *documen
     return plan_find_behaviour(plan, document->behaviour, below, &step->behaviour, err);
 }
 
+/* Of times: in virtual mode they pass as written. */
+static uint32_t divisor(const struct plan *plan)
+{
+    return plan->mode == PLAN_HTTP ? plan->speed : 1;
+}
+
 static bool read_step(struct plan *plan, const struct step_document *document, uint32_t index,
                       struct plan_step *step, struct err *err)
 {
@@ -310,7 +316,7 @@ static bool read_step(struct plan *plan, const struct step_document *document, u
     if (actions == 0 || (actions & (actions - 1)) != 0)
         return plan_fail(place, ERR_INVALID, err,
                          "a step is `at` and one of deploy, rollback, behave and verb");
-    step->at_ms = document->at_ms / plan->speed;
+    step->at_ms = document->at_ms / divisor(plan);
     if (actions == JSON_BIT(STEP_VERB))
         return read_verb(plan, &document->verb, step, place, err);
     if (actions == JSON_BIT(STEP_BEHAVE))
@@ -352,29 +358,34 @@ static bool read_script(struct plan *plan, const struct plan_document *document,
 
 static void divide_times(struct plan *plan)
 {
+    uint32_t by = divisor(plan);
     for (uint32_t i = 0; i < plan->behaviour_count; i++) {
         struct behaviour *b = &plan->behaviours[i];
-        b->latency_min_ms /= plan->speed;
-        b->latency_max_ms /= plan->speed;
+        b->latency_min_ms /= by;
+        b->latency_max_ms /= by;
         if (b->flap_ms > 0)
-            b->flap_ms = b->flap_ms / plan->speed > 0 ? b->flap_ms / plan->speed : 1;
+            b->flap_ms = b->flap_ms / by > 0 ? b->flap_ms / by : 1;
     }
 }
 
 static bool read_head(struct plan *plan, const struct plan_document *document, struct err *err)
 {
-    if (document->mode == PLAN_VIRTUAL)
-        return plan_fail("/mode", ERR_NOT_SUPPORTED, err,
-                         "virtual is not available yet; use mode: http and a server");
-    if (document->speed == 0)
+    bool is_virtual = document->mode == PLAN_VIRTUAL;
+    bool has_speed = document->given.fields & JSON_BIT(PLAN_SPEED);
+    if (!is_virtual && document->speed == 0)
         return plan_fail("/speed", ERR_INVALID, err,
                          "0 (as fast as possible) needs virtual time; in http mode from 1 on");
+    if (!is_virtual && document->given.fields & JSON_BIT(PLAN_FAULTS))
+        return plan_fail("/faults", ERR_INVALID, err, "faults need mode: virtual");
+    if (!is_virtual && document->wait_ms != 0)
+        return plan_fail("/wait", ERR_INVALID, err, "wait needs mode: virtual");
     plan->mode = document->mode;
     plan->server = document->server;
     plan->token = document->token;
     plan->seed = document->seed;
-    plan->speed = document->speed;
+    plan->speed = is_virtual && !has_speed ? 0 : document->speed;
     plan->max_concurrent = document->max_concurrent;
+    plan->wait_ms = document->wait_ms;
     return true;
 }
 
@@ -395,29 +406,50 @@ static bool read_document(struct plan *plan, struct text yaml, struct plan_docum
     return json_read(&plan_table, kept, &plan->arena, ret, NULL, err) || put_place_first("", err);
 }
 
-static bool read_all(struct plan *plan, struct text yaml, struct err *err)
+static bool read_all(struct plan *plan, struct text yaml, const uint64_t *seed, struct err *err)
 {
     struct plan_document document = {
         .mode = PLAN_HTTP, .token = TEXT("sim"), .seed = 1, .speed = 1, .max_concurrent = 1
     };
-    if (!intern_init(&plan->texts, &memory_heap, 0))
-        return err_set(err, ERR_MEMORY, "no memory for the simulation");
-    return read_document(plan, yaml, &document, err) && read_head(plan, &document, err) &&
-           read_behaviours(plan, document.behaviours, err) &&
-           plan_make_fleet(plan, &document, err) && read_script(plan, &document, err);
+    if (!read_document(plan, yaml, &document, err) || !read_head(plan, &document, err))
+        return false;
+    if (seed)
+        plan->seed = *seed;
+    return read_behaviours(plan, document.behaviours, err) &&
+           plan_read_faults(plan, &document.faults, err) && plan_make_fleet(plan, &document, err) &&
+           read_script(plan, &document, err);
 }
 
-bool plan_read(struct plan *plan, struct text yaml, struct err *err)
+static bool begin(struct plan *plan, struct err *err)
 {
-    *plan = (struct plan){ 0 };
+    *plan = (struct plan){ .max_concurrent = 1 };
     arena_init(&plan->arena, &memory_heap, ARENA_MAX);
     labels_init(&plan->labels, &memory_heap, &plan->texts);
-    if (!read_all(plan, yaml, err)) {
+    return intern_init(&plan->texts, &memory_heap, 0) ||
+           err_set(err, ERR_MEMORY, "no memory for the simulation");
+}
+
+bool plan_read_seeded(struct plan *plan, struct text yaml, const uint64_t *seed, struct err *err)
+{
+    if (!begin(plan, err) || !read_all(plan, yaml, seed, err)) {
         plan_release(plan);
         return false;
     }
     divide_times(plan);
     return true;
+}
+
+bool plan_read(struct plan *plan, struct text yaml, struct err *err)
+{
+    return plan_read_seeded(plan, yaml, NULL, err);
+}
+
+bool plan_init(struct plan *plan, struct err *err)
+{
+    if (begin(plan, err) && read_behaviours(plan, TEXT_NONE, err))
+        return true;
+    plan_release(plan);
+    return false;
 }
 
 void plan_release(struct plan *plan)

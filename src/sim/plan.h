@@ -2,7 +2,7 @@
  * plan.h - a simulation as its YAML file describes it: the fleet, how it behaves, and what happens
  * when. Everything is checked here; errors name the place in the file.
  * Source: spec of rollouts, section 13. Beyond it: `max_concurrent` (what the server allows),
- * `code_version` of a behaviour, and the steps `rollback` and `verb`. */
+ * `code_version` of a behaviour, the steps `rollback` and `verb`, and `faults` (faults.h). */
 #ifndef DIDES_SIM_PLAN_H
 #define DIDES_SIM_PLAN_H
 
@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "core/selector.h"
 #include "sim/agent.h"
+#include "sim/faults.h"
 
 #define PLAN_INSTANCES_MAX  1000000
 #define PLAN_BEHAVIOURS_MAX 64
@@ -46,14 +47,17 @@ struct plan {
     uint8_t mode;              /* enum plan_mode */
     struct text server, token; /* server may be empty */
     uint64_t seed;
-    uint32_t speed; /* http: what the times below were divided by already */
+    uint32_t speed; /* http: what the times below were divided by already; virtual: virtual seconds
+                       per second, 0 = as fast as possible */
     uint32_t max_concurrent;
+    int64_t wait_ms; /* virtual mode: heartbeats are held so long while there is no news */
     struct behaviour *behaviours;
     uint32_t behaviour_count;
     struct plan_instance *instances;
     uint32_t instance_count;
     struct plan_step *steps; /* by time; equal times as in the file */
     uint32_t step_count;
+    struct faults faults; /* virtual mode */
 };
 
 /* Reads a YAML document. In http mode `speed` (from 1, default 1) divides latencies, flap periods
@@ -61,6 +65,10 @@ struct plan {
  * ERR_INVALID, ERR_UNKNOWN_KEY, ERR_NOT_SUPPORTED or ERR_MEMORY; the sentence begins with the
  * place; then there is nothing to release. */
 bool plan_read(struct plan *plan, struct text yaml, struct err *err);
+/* The same with another seed than the file's; `seed` may be NULL. */
+bool plan_read_seeded(struct plan *plan, struct text yaml, const uint64_t *seed, struct err *err);
+/* A plan without instances, behaviours but "normal", and script, to be filled by hand. */
+bool plan_init(struct plan *plan, struct err *err);
 void plan_release(struct plan *plan);
 
 /* NULL: no such behaviour. "normal" is always there. */

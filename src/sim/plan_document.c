@@ -127,18 +127,75 @@ static const struct json_table step_table = {
     .size = sizeof(struct DOCUMENT), .given_offset = offsetof(struct DOCUMENT, given) };
 #undef DOCUMENT
 
+#define DOCUMENT every_document
+#define EVERY(what) { .name = "every", .kind = JSON_DURATION, .flags = JSON_REQUIRED, AT(every_ms), .min = 1, .max = DURATION_MAX_MS, .meaning = what }
+#define DOWN(what)  { .name = "down", .kind = JSON_TEXT, AT(down), .min = 2, .max = 64, .meaning = what }
+static const struct json_field crash_fields[] = { EVERY("how often, on average, in the whole fleet"), DOWN("for how long, 5s-60s or 10s; default 0s") };
+static const struct json_table crash_table = {
+    .name = "sim_crash", .fields = crash_fields, .count = ROWS(crash_fields),
+    .size = sizeof(struct DOCUMENT), .given_offset = JSON_NOT_KEPT };
+static const struct json_field silent_fields[] = { EVERY("how often, on average, in the whole fleet") };
+static const struct json_table silent_table = {
+    .name = "sim_silent", .fields = silent_fields, .count = ROWS(silent_fields),
+    .size = sizeof(struct DOCUMENT), .given_offset = JSON_NOT_KEPT };
+static const struct json_field restart_fields[] = { EVERY("how often, on average"), DOWN("for how long nobody answers, 0s-2m; default 0s") };
+static const struct json_table restart_table = {
+    .name = "sim_restart", .fields = restart_fields, .count = ROWS(restart_fields),
+    .size = sizeof(struct DOCUMENT), .given_offset = JSON_NOT_KEPT };
+#undef DOCUMENT
+
+#define DOCUMENT commit_document
+static const struct json_field commit_fields[] = {
+    { .name = "takes", .kind = JSON_TEXT, AT(takes), .min = 2, .max = 64, .meaning = "how long a commit takes, 0ms-20ms; answers wait for it" },
+    { .name = "fail", .kind = JSON_TEXT, AT(fail), .min = 2, .max = 8, .meaning = "share of commits that the store refuses: the changes are taken back" },
+};
+static const struct json_table commit_table = {
+    .name = "sim_commit", .fields = commit_fields, .count = ROWS(commit_fields),
+    .size = sizeof(struct DOCUMENT), .given_offset = JSON_NOT_KEPT };
+#undef DOCUMENT
+
+#define DOCUMENT silence_document
+static const struct json_field silence_fields[] = {
+    { .name = "share", .kind = JSON_TEXT, .flags = JSON_REQUIRED, AT(share), .min = 2, .max = 8, .meaning = "of the fleet, such as 60%" },
+    { .name = "from", .kind = JSON_DURATION, .flags = JSON_REQUIRED, AT(from_ms), .max = DURATION_MAX_MS, .meaning = "time since the start" },
+    { .name = "until", .kind = JSON_DURATION, .flags = JSON_REQUIRED, AT(until_ms), .min = 1, .max = DURATION_MAX_MS, .meaning = "time since the start" },
+};
+static const struct json_table silence_table = {
+    .name = "sim_silence", .fields = silence_fields, .count = ROWS(silence_fields),
+    .size = sizeof(struct DOCUMENT), .given_offset = JSON_NOT_KEPT };
+#undef DOCUMENT
+
+#define DOCUMENT faults_document
+static const struct json_field faults_fields[] = {
+    { .name = "loss", .kind = JSON_TEXT, AT(loss), .min = 2, .max = 8, .meaning = "share of messages that get lost, each way" },
+    { .name = "duplicate", .kind = JSON_TEXT, AT(duplicate), .min = 2, .max = 8, .meaning = "share of requests that arrive twice" },
+    { .name = "delay", .kind = JSON_TEXT, AT(delay), .min = 2, .max = 64, .meaning = "how long a message takes, 0ms-500ms: they overtake each other" },
+    { .name = "crash", .kind = JSON_OBJECT, AT(crash), .sub = &crash_table, .meaning = "the agent of some instance dies in the middle of what it does, and starts again" },
+    { .name = "silent", .kind = JSON_OBJECT, AT(silent), .sub = &silent_table, .meaning = "some instance is cut off for ever" },
+    { .name = "restart", .kind = JSON_OBJECT, AT(restart), .sub = &restart_table, .meaning = "the server dies, and a new one loads what was committed" },
+    { .name = "commit", .kind = JSON_OBJECT, AT(commit), .sub = &commit_table, .meaning = "a store that is slow, or refuses" },
+    { .name = "silence", .kind = JSON_OBJECTS, AT(silence), COUNT(silence_count), .max = FAULTS_SILENCES_MAX, .sub = &silence_table, .meaning = "times in which a share of the fleet is cut off" },
+    { .name = "until", .kind = JSON_DURATION, AT(until_ms), .min = 1, .max = DURATION_MAX_MS, .meaning = "time since the start after which all of it stops; default never" },
+};
+const struct json_table faults_table = {
+    .name = "sim_faults", .fields = faults_fields, .count = ROWS(faults_fields),
+    .size = sizeof(struct DOCUMENT), .given_offset = JSON_NOT_KEPT };
+#undef DOCUMENT
+
 #define DOCUMENT plan_document
 static const struct json_field plan_fields[] = {
     [PLAN_MODE]       = { .name = "mode", .kind = JSON_WORD, AT(mode), .words = &mode_words, .meaning = "how time passes" },
     [PLAN_SERVER]     = { .name = "server", .kind = JSON_TEXT, .flags = JSON_PRINTABLE, AT(server), .min = 8, .max = 500, .meaning = "URL of the server" },
     [PLAN_TOKEN]      = { .name = "token", .kind = JSON_TEXT, .flags = JSON_PRINTABLE, AT(token), .min = 1, .max = LIMIT_TOKEN, .meaning = "for registration, and for the script" },
     [PLAN_SEED]       = { .name = "seed", .kind = JSON_INTEGER, AT(seed), .min = 0, .max = INT64_MAX, .meaning = "source of every random choice" },
-    [PLAN_SPEED]      = { .name = "speed", .kind = JSON_INTEGER, AT(speed), .min = 0, .max = PLAN_SPEED_MAX, .meaning = "times are divided by it" },
+    [PLAN_SPEED]      = { .name = "speed", .kind = JSON_INTEGER, AT(speed), .min = 0, .max = PLAN_SPEED_MAX, .meaning = "http: times are divided by it; virtual: virtual seconds per second, 0 = as fast as possible" },
     [PLAN_MAX_CONCURRENT] = { .name = "max_concurrent", .kind = JSON_INTEGER, AT(max_concurrent), .min = 1, .max = LIMIT_LIVE_ROLLOUTS, .meaning = "rollouts that the server lets live at once" },
+    [PLAN_WAIT]       = { .name = "wait", .kind = JSON_DURATION, AT(wait_ms), .max = LIMIT_WAIT_MS, .meaning = "virtual: heartbeats wait so long for news; default 0s, they come as often as the server says" },
     [PLAN_INSTANCES]  = { .name = "instances", .kind = JSON_OBJECTS, AT(instances), COUNT(instance_count), .max = PLAN_INSTANCES_MAX, .sub = &instance_table, .meaning = "instances one by one" },
     [PLAN_GENERATE]   = { .name = "generate", .kind = JSON_OBJECTS, AT(generate), COUNT(generate_count), .max = 100, .sub = &generate_table, .meaning = "instances by number" },
     [PLAN_BEHAVIOURS] = { .name = "behaviours", .kind = JSON_RAW, AT(behaviours), .max = LIMIT_BODY, .meaning = "how instances behave, by name" },
     [PLAN_SCRIPT]     = { .name = "script", .kind = JSON_OBJECTS, AT(script), COUNT(step_count), .max = PLAN_STEPS_MAX, .sub = &step_table, .meaning = "what happens when" },
+    [PLAN_FAULTS]     = { .name = "faults", .kind = JSON_OBJECT, AT(faults), .sub = &faults_table, .meaning = "what goes wrong around the instances; virtual mode only" },
 };
 /* clang-format on */
 const struct json_table plan_table = {

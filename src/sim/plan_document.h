@@ -56,17 +56,42 @@ struct step_document {
 
 enum step_row { STEP_AT, STEP_DEPLOY, STEP_ROLLBACK, STEP_BEHAVE, STEP_VERB, STEP_ROWS };
 
+struct every_document {
+    int64_t every_ms;
+    struct text down;
+};
+
+struct commit_document {
+    struct text takes, fail;
+};
+
+struct silence_document {
+    struct text share;
+    int64_t from_ms, until_ms;
+};
+
+struct faults_document {
+    struct text loss, duplicate, delay;
+    struct every_document crash, silent, restart;
+    struct commit_document commit;
+    struct silence_document *silence;
+    uint32_t silence_count;
+    int64_t until_ms;
+};
+
 struct plan_document {
     uint8_t mode;
     struct text server, token;
     uint64_t seed;
     uint32_t speed, max_concurrent;
+    int64_t wait_ms;
     struct instance_document *instances;
     struct generate_document *generate;
     uint32_t instance_count, generate_count;
     struct text behaviours; /* JSON: {name: behaviour} */
     struct step_document *script;
     uint32_t step_count;
+    struct faults_document faults;
     struct json_given given;
 };
 
@@ -77,14 +102,17 @@ enum plan_row {
     PLAN_SEED,
     PLAN_SPEED,
     PLAN_MAX_CONCURRENT,
+    PLAN_WAIT,
     PLAN_INSTANCES,
     PLAN_GENERATE,
     PLAN_BEHAVIOURS,
     PLAN_SCRIPT,
+    PLAN_FAULTS,
     PLAN_ROWS
 };
 
 extern const struct json_table plan_table;
 extern const struct json_table behaviour_table;
+extern const struct json_table faults_table;
 
 #endif

@@ -13,6 +13,9 @@ bool plan_fail(const char *place, enum err_code code, struct err *err, const cha
 bool plan_find_behaviour(const struct plan *plan, struct text name, const char *place,
                          const struct behaviour **ret, struct err *err);
 
+/* plan->faults. */
+bool plan_read_faults(struct plan *plan, const struct faults_document *document, struct err *err);
+
 /* plan->instances from `instances` and `generate`, in the order of the file. */
 bool plan_make_fleet(struct plan *plan, const struct plan_document *document, struct err *err);
 

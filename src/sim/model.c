@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * model.c - the loop of events. A heap by (due, order): what has no time between it happens in the
+ * order of enum model_timer, then messages as they were sent, then agents by number. */
+#include "sim/model_parts.h"
+
+#include <assert.h>
+
+#define DICE_OF_MODEL 3u
+
+/* ---- order ---------------------------------------------------------------------------------- */
+
+/* Timers of the model first, then messages as sent, then agents. */
+static uint64_t place_of(const struct model *m, uint32_t item)
+{
+    if (item < m->crowd.count)
+        return (1ull << 63) + item;
+    uint32_t at = item - m->crowd.count;
+    return at < MODEL_TIMERS ? at : MODEL_TIMERS + m->messages[at - MODEL_TIMERS].sequence;
+}
+
+static int compare_items(const void *ctx, uint32_t a, uint32_t b)
+{
+    uint64_t place_a = place_of(ctx, a), place_b = place_of(ctx, b);
+    return place_a < place_b ? -1 : place_a > place_b;
+}
+
+void model_set_timer(struct model *m, enum model_timer timer, int64_t due)
+{
+    timers_set(&m->timers, model_timer_item(m, timer), due);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+void model_arm_agent(struct model *m, uint32_t agent)
+{
+    const struct crowd_cell *cell = &m->crowd.cells[agent];
+    int64_t due = TIMERS_NEVER;
+    if (!cell->is_dormant) {
+        due = cell->call_due;
+        if (cell->work == WORK_UPDATING || cell->work == WORK_LYING)
+            due = earlier(due, cell->work_or_again_at);
+        if (m->calls && m->calls[agent].until != 0)
+            due = earlier(due, m->calls[agent].until);
+    }
+    timers_set(&m->timers, agent, due);
+}
+
+void model_break(struct model *m, const struct err *why)
+{
+    if (!model_is_broken(m))
+        m->broken = *why;
+}
+
+bool model_chance(struct model *m, uint32_t share)
+{
+    return share > 0 && sim_dice_roll(&m->dice, SHARE_WHOLE) < share;
+}
+
+/* ---- agents --------------------------------------------------------------------------------- */
+
+/* Work goes first: a call that is due as well tells of it. */
+static void wake_agent(struct model *m, uint32_t index)
+{
+    const struct crowd_cell *cell = &m->crowd.cells[index];
+    bool is_busy = cell->work == WORK_UPDATING || cell->work == WORK_LYING;
+    if (is_busy && cell->work_or_again_at <= m->now) {
+        struct agent agent;
+        crowd_load(&m->crowd, index, &agent);
+        agent_worked(&agent, m->now);
+        crowd_store(&m->crowd, index, &agent);
+    }
+    if (m->calls && m->calls[index].until != 0 && m->calls[index].until <= m->now)
+        network_give_up(m, index);
+    if (cell->call_due <= m->now)
+        network_call(m, index);
+    model_arm_agent(m, index);
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+/* The next time of something that happens once in `every_ms` on average: evenly between none and
+ * twice that. */
+static int64_t draw_next(struct model *m, const struct fault_every *fault)
+{
+    if (fault->every_ms == 0)
+        return TIMERS_NEVER;
+    return m->now + sim_dice_between(&m->dice, 1, 2 * fault->every_ms);
+}
+
+static int64_t draw_down(struct model *m, const struct fault_every *fault)
+{
+    return sim_dice_between(&m->dice, fault->down_min_ms, fault->down_max_ms);
+}
+
+static void restart_server(struct model *m)
+{
+    if (m->fleet) {
+        server_crash(m);
+        model_set_timer(m, TIMER_SERVER_UP, m->now + draw_down(m, &m->faults.restart));
+    }
+    model_set_timer(m, TIMER_RESTART, draw_next(m, &m->faults.restart));
+}
+
+static void crash_agent(struct model *m)
+{
+    uint32_t index = sim_dice_roll(&m->dice, m->crowd.count);
+    int64_t up = m->now + draw_down(m, &m->faults.crash);
+    struct agent agent;
+    model_set_timer(m, TIMER_CRASH, draw_next(m, &m->faults.crash));
+    crowd_load(&m->crowd, index, &agent);
+    if (m->crowd.cells[index].is_dormant || agent.work == WORK_CRASHED)
+        return;
+    m->counts.agent_crashes++;
+    model_note(m, &(struct note){ .kind = NOTE_AGENT_CRASH, .agent = index });
+    network_hang_up(m, index);
+    agent_restart(&agent, up);
+    crowd_store(&m->crowd, index, &agent);
+    model_arm_agent(m, index);
+}
+
+static void cut_agent(struct model *m)
+{
+    uint32_t index = sim_dice_roll(&m->dice, m->crowd.count);
+    model_set_timer(m, TIMER_SILENT, draw_next(m, &m->faults.silent));
+    if (m->crowd.cells[index].is_cut)
+        return;
+    m->crowd.cells[index].is_cut = 1;
+    model_note(m, &(struct note){ .kind = NOTE_CUT, .agent = index });
+}
+
+/* Which windows are open now; the timer is set to the next edge of one. */
+static void turn_silence(struct model *m)
+{
+    int64_t next = TIMERS_NEVER, elapsed = m->now - MODEL_BEGIN_MS;
+    uint32_t active = 0;
+    for (uint32_t i = 0; i < m->faults.silence_count; i++) {
+        const struct fault_silence *s = &m->faults.silences[i];
+        if (elapsed >= s->from_ms && elapsed < s->until_ms)
+            active |= 1u << i;
+        if (elapsed < s->from_ms)
+            next = earlier(next, s->from_ms);
+        else if (elapsed < s->until_ms)
+            next = earlier(next, s->until_ms);
+    }
+    if (active != m->active_silence)
+        model_tell(m, active ? "a part of the fleet falls silent" : "everybody can be heard again");
+    m->active_silence = active;
+    model_set_timer(m, TIMER_SILENCE, next == TIMERS_NEVER ? next : MODEL_BEGIN_MS + next);
+}
+
+static void arm_faults(struct model *m)
+{
+    model_set_timer(m, TIMER_CRASH, draw_next(m, &m->faults.crash));
+    model_set_timer(m, TIMER_SILENT, draw_next(m, &m->faults.silent));
+    model_set_timer(m, TIMER_RESTART, draw_next(m, &m->faults.restart));
+    if (m->faults.until_ms != 0)
+        model_set_timer(m, TIMER_FAULTS_END, MODEL_BEGIN_MS + m->faults.until_ms);
+    turn_silence(m);
+}
+
+void model_faults_end(struct model *m)
+{
+    m->faults = (struct faults){ 0 };
+    m->active_silence = 0;
+    for (unsigned timer = TIMER_RESTART; timer <= TIMER_FAULTS_END; timer++)
+        model_set_timer(m, timer, TIMERS_NEVER);
+    model_note(m, &(struct note){ .kind = NOTE_FAULTS_END, .agent = FLEET_NONE });
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static void fire(struct model *m, enum model_timer timer)
+{
+    model_set_timer(m, timer, TIMERS_NEVER);
+    switch (timer) {
+    case TIMER_OPERATOR: operator_wake(m); break;
+    case TIMER_SERVER_UP: server_come_up(m); break;
+    case TIMER_COMMIT: server_commit_done(m); break;
+    case TIMER_TICK: server_tick(m); break;
+    case TIMER_RESTART: restart_server(m); break;
+    case TIMER_CRASH: crash_agent(m); break;
+    case TIMER_SILENT: cut_agent(m); break;
+    case TIMER_SILENCE: turn_silence(m); break;
+    case TIMER_FAULTS_END: model_faults_end(m); break;
+    case MODEL_TIMERS: break;
+    }
+}
+
+static void happen(struct model *m, uint32_t item)
+{
+    m->events++;
+    m->history = (m->history ^ (uint64_t)m->now ^ (uint64_t)item << 32) * 0x9e3779b97f4a7c15u;
+    if (item < m->crowd.count)
+        wake_agent(m, item);
+    else if (item - m->crowd.count < MODEL_TIMERS)
+        fire(m, item - m->crowd.count);
+    else
+        network_arrive(m, item);
+}
+
+bool model_run(struct model *model, int64_t until_ms)
+{
+    int64_t due, end = MODEL_BEGIN_MS + until_ms;
+    uint32_t item = timers_first(&model->timers, &due);
+    assert(until_ms <= MODEL_RUN_MAX_MS);
+    for (; !model_is_broken(model) && due <= end; item = timers_first(&model->timers, &due)) {
+        assert(due >= model->now);
+        model->now = due;
+        happen(model, item);
+    }
+    if (!model_is_broken(model) && model->now < end)
+        model->now = end;
+    return !model_is_broken(model);
+}
+
+int64_t model_next_due(const struct model *model)
+{
+    int64_t due;
+    timers_first(&model->timers, &due);
+    return due == TIMERS_NEVER ? due : due - MODEL_BEGIN_MS;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static bool make(struct model *m, struct err *err)
+{
+    if (!crowd_init(&m->crowd, m->plan, m->now, m->options.spread_ms, err) || !network_open(m, err))
+        return false;
+    if (!timers_reserve(&m->timers, m->crowd.count + MODEL_TIMERS + m->message_capacity))
+        return err_set(err, ERR_MEMORY, "no memory for %u instances", m->crowd.count);
+    return server_start(m, 0, err);
+}
+
+bool model_new(const struct model_options *options, struct model **ret, struct err *err)
+{
+    struct model *m = memory_take_zeroed(&memory_heap, sizeof *m);
+    if (!m)
+        return err_set(err, ERR_MEMORY, "no memory for a simulation");
+    bool is_small = options->checks_all || options->plan->instance_count <= INVARIANTS_SMALL;
+    m->options = *options;
+    m->plan = options->plan;
+    m->faults = m->plan->faults;
+    m->now = MODEL_BEGIN_MS;
+    m->dice = sim_dice_at(m->plan->seed, 0, DICE_OF_MODEL);
+    m->keeps_records = is_small || m->faults.restart.every_ms > 0;
+    m->first_free = m->first_held = FLEET_NONE;
+    timers_init(&m->timers, &memory_heap, compare_items, m);
+    witness_init(&m->witness, is_small);
+    vault_init(&m->vault);
+    vault_batch_init(&m->batch);
+    if (!make(m, err)) {
+        model_free(m);
+        return false;
+    }
+    for (uint32_t i = 0; i < m->crowd.count; i++)
+        model_arm_agent(m, i);
+    arm_faults(m);
+    operator_begin(m);
+    *ret = m;
+    return true;
+}
+
+void model_free(struct model *model)
+{
+    if (!model)
+        return;
+    server_stop(model);
+    network_close(model);
+    crowd_release(&model->crowd);
+    timers_release(&model->timers);
+    witness_release(&model->witness);
+    vault_release(&model->vault);
+    vault_batch_release(&model->batch);
+    memory_give(&memory_heap, model, sizeof *model);
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+const struct fleet *model_fleet(const struct model *model)
+{
+    return model->fleet;
+}
+
+const char *model_broken(const struct model *model)
+{
+    return model_is_broken(model) ? model->broken.text : NULL;
+}
+
+int64_t model_elapsed(const struct model *model)
+{
+    return model->now - MODEL_BEGIN_MS;
+}
+
+/* Only who is PAUSED waits for an operator, and in a plan no other step will come. */
+bool model_is_over(const struct model *model)
+{
+    const struct fleet *fleet = model->fleet;
+    if (!fleet || !operator_is_done(model))
+        return false;
+    for (uint32_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++)
+        if (fleet->live[i] && fleet->live[i]->rollout->state != ROLLOUT_PAUSED)
+            return false;
+    return true;
+}
+
+struct model_counts model_counts(const struct model *model)
+{
+    struct model_counts counts = model->counts;
+    counts.instances = model->crowd.count;
+    for (uint32_t i = 0; i < model->crowd.count; i++) {
+        const struct crowd_cell *cell = &model->crowd.cells[i];
+        counts.registered += cell->link == LINK_BEATING && !cell->is_dormant;
+        counts.cut += cell->is_cut || cell->work == WORK_CRASHED;
+        counts.working += cell->work == WORK_UPDATING;
+        counts.failed += cell->is_failed;
+    }
+    counts.updates = model->crowd.counts.updates;
+    counts.failures = model->crowd.counts.failures;
+    counts.lies = model->crowd.counts.lies;
+    counts.events = model->events;
+    counts.checks = model->witness.checks;
+    return counts;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * model_network.c - calls of agents and their answers. Without faults a call is answered in the
+ * event that makes it; otherwise messages take time, get lost, arrive twice and overtake each
+ * other, and an agent gives up a call that takes too long. */
+#include "sim/model_parts.h"
+
+#define MESSAGES_FIRST  64u
+#define DICE_OF_SILENCE 4u
+
+bool network_open(struct model *m, struct err *err)
+{
+    if (faults_are_none(&m->faults) && !m->options.checks_all)
+        return true;
+    m->calls = memory_take_zeroed(&memory_heap, m->crowd.count * sizeof *m->calls);
+    return m->calls || err_set(err, ERR_MEMORY, "no memory for calls");
+}
+
+void network_close(struct model *m)
+{
+    if (m->calls)
+        memory_give(&memory_heap, m->calls, m->crowd.count * sizeof *m->calls);
+    memory_give(&memory_heap, m->agents, m->agent_capacity * sizeof *m->agents);
+    memory_give(&memory_heap, m->messages, m->message_capacity * sizeof *m->messages);
+}
+
+/* ---- messages under way --------------------------------------------------------------------- */
+
+static uint32_t item_of(const struct model *m, uint32_t message)
+{
+    return m->crowd.count + MODEL_TIMERS + message;
+}
+
+static bool add_messages(struct model *m)
+{
+    uint32_t next = m->message_capacity ? m->message_capacity * 2 : MESSAGES_FIRST;
+    struct message *grown = memory_heap.resize(
+        memory_heap.ctx, m->messages, m->message_capacity * sizeof *grown, next * sizeof *grown);
+    if (!grown)
+        return false;
+    m->messages = grown;
+    m->message_capacity = next;
+    return timers_reserve(&m->timers, item_of(m, next));
+}
+
+/* A copy of `message` in the pool; FLEET_NONE: no memory, and the model is broken. */
+static uint32_t keep(struct model *m, const struct message *message)
+{
+    uint32_t at = m->first_free;
+    if (at != FLEET_NONE) {
+        m->first_free = m->messages[at].next;
+    } else if (m->message_count < m->message_capacity || add_messages(m)) {
+        at = m->message_count++;
+    } else {
+        model_break(m, &(struct err){ .code = ERR_MEMORY, .text = "no memory for a message" });
+        return FLEET_NONE;
+    }
+    m->messages[at] = *message;
+    m->messages[at].sequence = ++m->sequence;
+    return at;
+}
+
+static struct message take(struct model *m, uint32_t at)
+{
+    struct message message = m->messages[at];
+    m->messages[at] = (struct message){ .kind = MESSAGE_FREE, .next = m->first_free };
+    m->first_free = at;
+    return message;
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+/* Whether messages of and to this one get through at all. Who falls silent with others is drawn for
+ * each window apart. */
+static bool is_cut(const struct model *m, uint32_t agent)
+{
+    const struct crowd_cell *cell = &m->crowd.cells[agent];
+    if (cell->is_cut || cell->is_dormant)
+        return true;
+    for (uint32_t i = 0; m->active_silence >> i; i++) {
+        struct sim_dice dice = sim_dice_at(m->plan->seed + i, agent, DICE_OF_SILENCE);
+        if (m->active_silence >> i & 1 &&
+            sim_dice_roll(&dice, SHARE_WHOLE) < m->faults.silences[i].share)
+            return true;
+    }
+    return false;
+}
+
+static void deliver(struct model *m, const struct message *message);
+
+static void send_once(struct model *m, const struct message *message)
+{
+    if (m->faults.delay_max_ms == 0) {
+        deliver(m, message);
+        return;
+    }
+    uint32_t at = keep(m, message);
+    if (at != FLEET_NONE)
+        timers_set(&m->timers, item_of(m, at),
+                   m->now +
+                       sim_dice_between(&m->dice, m->faults.delay_min_ms, m->faults.delay_max_ms));
+}
+
+static void send(struct model *m, const struct message *message)
+{
+    if (is_cut(m, message->agent) || model_chance(m, m->faults.loss)) {
+        model_note(m, &(struct note){ .kind = NOTE_UNANSWERED, .agent = message->agent });
+        return;
+    }
+    bool is_doubled = message->kind != MESSAGE_ANSWER && model_chance(m, m->faults.duplicate);
+    if (is_doubled) {
+        m->counts.duplicates++;
+        send_once(m, message);
+    }
+    send_once(m, message);
+}
+
+void network_arrive(struct model *m, uint32_t message)
+{
+    uint32_t at = message - item_of(m, 0);
+    timers_clear(&m->timers, message);
+    struct message arrived = take(m, at);
+    deliver(m, &arrived);
+}
+
+/* ---- agents --------------------------------------------------------------------------------- */
+
+void network_call(struct model *m, uint32_t index)
+{
+    struct agent agent;
+    crowd_load(&m->crowd, index, &agent);
+    bool is_registering = agent.link == LINK_REGISTERING;
+    struct message request = {
+        .kind = is_registering ? MESSAGE_REGISTER : MESSAGE_HEARTBEAT,
+        .status = (uint8_t)agent_status(&agent, m->now),
+        .has_message = agent_message(&agent) != NULL,
+        .agent = index,
+        .generation = (uint32_t)agent_observed(&agent),
+    };
+    struct version claimed = agent.claimed;
+    request.version.code = claimed.code ? m->crowd.numbers[claimed.code] : 0;
+    request.version.config = claimed.config ? m->crowd.numbers[claimed.config] : 0;
+    agent_sent(&agent);
+    crowd_store(&m->crowd, index, &agent);
+    if (m->calls) {
+        request.call = ++m->calls[index].number;
+        m->calls[index].until = m->now + MODEL_CALL_MS;
+    }
+    send(m, &request);
+}
+
+static void end_call(struct model *m, uint32_t index)
+{
+    if (m->calls)
+        m->calls[index].until = 0;
+}
+
+void network_give_up(struct model *m, uint32_t index)
+{
+    struct agent agent;
+    end_call(m, index);
+    m->counts.lost++;
+    crowd_load(&m->crowd, index, &agent);
+    agent_missed(&agent, 0, m->now);
+    crowd_store(&m->crowd, index, &agent);
+}
+
+void network_wake(struct model *m, uint32_t index)
+{
+    struct crowd_cell *cell = &m->crowd.cells[index];
+    bool is_calling = m->calls && m->calls[index].until != 0;
+    if (cell->link != LINK_BEATING || cell->misses > 0 || is_calling || cell->call_due <= m->now ||
+        cell->call_due == TIMERS_NEVER || is_cut(m, index) || model_chance(m, m->faults.loss))
+        return;
+    cell->call_due = m->now;
+    model_arm_agent(m, index);
+}
+
+void network_hang_up(struct model *m, uint32_t index)
+{
+    if (!m->calls)
+        return;
+    m->calls[index].until = 0;
+    m->calls[index].number++;
+}
+
+/* I15: generations never fall at an agent, as long as it is the same record. */
+static void check_generation(struct model *m, const struct message *answer)
+{
+    struct err err = { .code = ERR_NONE };
+    if (!m->calls)
+        return;
+    struct call_state *call = &m->calls[answer->agent];
+    if (answer->generation < call->newest_generation) {
+        err_set(&err, ERR_INTERNAL, "I15 %.*s knew generation %u and is told %u",
+                TEXT_ARG(m->plan->instances[answer->agent].name), call->newest_generation,
+                answer->generation);
+        model_break(m, &err);
+    }
+    call->newest_generation = answer->generation;
+}
+
+static void hear(struct model *m, struct agent *agent, const struct message *answer)
+{
+    struct agent_order order = { crowd_version(&m->crowd, answer->version), answer->generation,
+                                 answer->rollout };
+    switch ((enum answer_kind)answer->answer) {
+    case ANSWER_TAKEN:
+        if (m->calls)
+            m->calls[answer->agent].newest_generation = 0; /* it may be a new record */
+        agent_registered(agent, m->now);
+        break;
+    case ANSWER_ORDER:
+        agent_answered(agent, &order, answer->update_needed, answer->interval_ms, m->now);
+        break;
+    case ANSWER_UNKNOWN:
+        m->counts.again++;
+        agent_unknown(agent, m->now);
+        break;
+    case ANSWER_BUSY:
+        m->counts.busy++;
+        agent_missed(agent, 1000, m->now);
+        break;
+    case ANSWER_NONE:
+        m->counts.lost++;
+        agent_missed(agent, 0, m->now);
+        break;
+    }
+}
+
+static void deliver_answer(struct model *m, const struct message *answer)
+{
+    struct agent agent;
+    const struct call_state *call = m->calls ? &m->calls[answer->agent] : NULL;
+    if (call && (call->until == 0 || call->number != answer->call))
+        return; /* too late, or the second one */
+    end_call(m, answer->agent);
+    if (answer->answer == ANSWER_ORDER)
+        check_generation(m, answer);
+    crowd_load(&m->crowd, answer->agent, &agent);
+    hear(m, &agent, answer);
+    crowd_store(&m->crowd, answer->agent, &agent);
+    model_note(m, &(struct note){ .kind = NOTE_ANSWER,
+                                  .agent = answer->agent,
+                                  .status = answer->answer,
+                                  .version = answer->version,
+                                  .number = answer->generation });
+    model_arm_agent(m, answer->agent);
+}
+
+static void deliver(struct model *m, const struct message *message)
+{
+    if (model_is_broken(m))
+        return;
+    if (message->kind == MESSAGE_ANSWER)
+        deliver_answer(m, message);
+    else
+        server_answer(m, message);
+}
+
+/* I9: a wish leaves when it is durable. An instance that was deleted meanwhile has no record. */
+static void check_durable(struct model *m, const struct message *answer)
+{
+    struct err err = { .code = ERR_NONE };
+    uint32_t stored = 0;
+    if (answer->answer != ANSWER_ORDER || !m->keeps_records || !m->witness.is_small)
+        return;
+    struct text name = m->plan->instances[answer->agent].name;
+    if (!vault_generation(&m->vault, name, &stored) || stored >= answer->generation)
+        return;
+    err_set(&err, ERR_INTERNAL, "I9 %.*s learns of generation %u, and %u is stored", TEXT_ARG(name),
+            answer->generation, stored);
+    model_break(m, &err);
+}
+
+void network_answer(struct model *m, const struct message *answer)
+{
+    check_durable(m, answer);
+    send(m, answer);
+}
+
+/* ---- answers that wait for a commit --------------------------------------------------------- */
+
+void network_hold(struct model *m, const struct message *answer)
+{
+    uint32_t at = keep(m, answer);
+    if (at == FLEET_NONE)
+        return;
+    m->messages[at].next = m->first_held;
+    m->first_held = at;
+}
+
+/* The list has the newest first: what is let go is turned round, so that answers leave as made. */
+static uint32_t cut_settled(struct model *m, bool is_all)
+{
+    uint32_t going = FLEET_NONE, *link = &m->first_held;
+    while (*link != FLEET_NONE) {
+        struct message *held = &m->messages[*link];
+        uint32_t at = *link;
+        if (!is_all && held->round > m->settled) {
+            link = &held->next;
+            continue;
+        }
+        *link = held->next;
+        held->next = going;
+        going = at;
+    }
+    return going;
+}
+
+static void send_list(struct model *m, uint32_t first, bool is_refused)
+{
+    while (first != FLEET_NONE) {
+        uint32_t next = m->messages[first].next;
+        struct message answer = take(m, first);
+        if (is_refused)
+            answer.answer = ANSWER_BUSY;
+        network_answer(m, &answer);
+        first = next;
+    }
+}
+
+void network_release(struct model *m)
+{
+    send_list(m, cut_settled(m, false), false);
+}
+
+void network_refuse_held(struct model *m)
+{
+    send_list(m, cut_settled(m, true), true);
+}
+
+void network_forget_held(struct model *m)
+{
+    uint32_t first = cut_settled(m, true);
+    while (first != FLEET_NONE) {
+        uint32_t next = m->messages[first].next;
+        take(m, first);
+        first = next;
+    }
+}

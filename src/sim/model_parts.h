@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * model_parts.h - what the files of the model share, and what the swarm does with one besides
+ * letting it run. */
+#ifndef DIDES_SIM_MODEL_PARTS_H
+#define DIDES_SIM_MODEL_PARTS_H
+
+#include "sim/crowd.h"
+#include "sim/invariants.h"
+#include "sim/model.h"
+#include "sim/vault.h"
+
+#define MODEL_TICK_MS      100   /* how often the shipped server looks at its timers */
+#define MODEL_RECONCILE_MS 1000  /* and evaluates live rollouts without a reason */
+#define OPERATOR_UNSETTLED 16    /* steps that wait for a commit; more wait for their turn */
+#define MODEL_CALL_MS      10000 /* an answer that takes longer is a lost one */
+
+/* ---- what is remembered of an event --------------------------------------------------------- */
+
+enum note_kind {
+    NOTE_REGISTER,
+    NOTE_HEARTBEAT,
+    NOTE_TICK,
+    NOTE_OPERATOR,
+    NOTE_COMMIT,
+    NOTE_REFUSED_COMMIT,
+    NOTE_AGENT_CRASH,
+    NOTE_CUT,
+    NOTE_SERVER_DOWN,
+    NOTE_SERVER_UP,
+    NOTE_ANSWER,
+    NOTE_UNANSWERED,
+    NOTE_FAULTS_END,
+};
+
+struct note {
+    int64_t at;
+    uint8_t kind;    /* enum note_kind */
+    uint8_t status;  /* enum instance_state reported */
+    uint16_t code;   /* enum err_code */
+    uint32_t agent;  /* index, or FLEET_NONE */
+    uint32_t number; /* of a rollout or generation */
+    struct crowd_pair version;
+    const char *what; /* of an operator: a word; static */
+};
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+enum message_kind { MESSAGE_FREE, MESSAGE_REGISTER, MESSAGE_HEARTBEAT, MESSAGE_ANSWER };
+enum answer_kind { ANSWER_TAKEN, ANSWER_ORDER, ANSWER_UNKNOWN, ANSWER_BUSY, ANSWER_NONE };
+
+struct message {
+    uint8_t kind, answer, status;
+    bool update_needed, has_message;
+    struct crowd_pair version; /* claimed, or wished */
+    uint32_t agent, call;      /* call number that it belongs to */
+    uint32_t generation, rollout, interval_ms;
+    uint32_t next;     /* in a list of free or held ones; FLEET_NONE ends it */
+    uint64_t sequence; /* of sending */
+    uint64_t round;    /* an answer waits until this one is durable; 0: none */
+};
+
+/* How an instance stands with its newest call; only where calls take time or get lost. */
+struct call_state {
+    int64_t until; /* when it is given up; 0: none is under way */
+    uint32_t number;
+    uint32_t newest_generation; /* that the agent knows, of the present record */
+};
+
+enum model_timer {
+    TIMER_OPERATOR,
+    TIMER_SERVER_UP,
+    TIMER_COMMIT,
+    TIMER_TICK,
+    TIMER_RESTART,
+    TIMER_CRASH,
+    TIMER_SILENT,
+    TIMER_SILENCE, /* a window of silence begins or ends */
+    TIMER_FAULTS_END,
+    MODEL_TIMERS
+};
+
+struct model {
+    struct model_options options;
+    struct plan *plan;
+    struct faults faults; /* none after their end */
+    struct crowd crowd;
+    int64_t now;
+    struct timers timers; /* items: agents, then enum model_timer, then messages */
+    uint64_t sequence, events, history;
+    struct sim_dice dice; /* of network, store and processes */
+    struct err broken;
+
+    /* the server */
+    struct fleet *fleet; /* NULL: none runs */
+    struct vault vault;
+    struct vault_batch batch;
+    uint64_t batch_round, settled;
+    bool keeps_records, is_committing;
+    bool is_starting;            /* what the load changed is not durable yet */
+    uint64_t drops;              /* how often rounds were taken back or lost */
+    int64_t died_at, down_since; /* the latter before the newest commit */
+    int64_t reconciled_at;
+    uint64_t starts; /* of servers */
+    struct witness witness;
+
+    /* the network */
+    struct call_state *calls; /* by agent; NULL: calls take no time */
+    uint32_t *agents; /* by slot of the server's fleet: whose instance it is, or FLEET_NONE */
+    uint32_t agent_capacity;
+    struct message *messages;
+    uint32_t message_capacity, message_count, first_free, first_held;
+    uint32_t active_silence; /* bits of faults.silences */
+
+    /* operators */
+    uint32_t step;                                 /* of the script, that comes next */
+    uint32_t unsettled_steps[OPERATOR_UNSETTLED];  /* done and not durable yet */
+    uint64_t unsettled_rounds[OPERATOR_UNSETTLED]; /* of them */
+    uint32_t unsettled_count;
+    /* Instead of the script: called when TIMER_OPERATOR is due; sets the timer itself. */
+    void (*operate)(void *ctx, struct model *model);
+    void *operator_ctx;
+
+    struct note notes[MODEL_LAST];
+    uint64_t note_count;
+    struct model_counts counts;
+};
+
+static inline uint32_t model_timer_item(const struct model *m, enum model_timer timer)
+{
+    return m->crowd.count + timer;
+}
+
+static inline bool model_is_broken(const struct model *m)
+{
+    return m->broken.code != ERR_NONE;
+}
+
+/* ---- model.c -------------------------------------------------------------------------------- */
+
+void model_set_timer(struct model *m, enum model_timer timer, int64_t due);
+/* Sets the agent's timer to the first thing that it does next. */
+void model_arm_agent(struct model *m, uint32_t agent);
+void model_break(struct model *m, const struct err *why); /* the first one counts */
+bool model_chance(struct model *m, uint32_t share);
+void model_faults_end(struct model *m);
+
+/* ---- model_server.c ------------------------------------------------------------------------- */
+
+bool server_start(struct model *m, int64_t stood_still_ms, struct err *err);
+void server_stop(struct model *m); /* releases the fleet and what was not committed */
+void server_crash(struct model *m);
+void server_come_up(struct model *m);
+void server_tick(struct model *m);
+void server_commit_done(struct model *m);
+/* Before and after a command of anybody's. The latter checks, commits and re-arms; `code` is that
+ * of its failure. */
+void server_begin(struct model *m, struct text actor);
+void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_changing,
+                enum err_code code);
+/* The slot of an agent's instance, or FLEET_NONE. */
+uint32_t server_slot(struct model *m, uint32_t agent);
+/* Answers a request. */
+void server_answer(struct model *m, const struct message *request);
+
+/* ---- model_network.c ------------------------------------------------------------------------ */
+
+bool network_open(struct model *m, struct err *err);
+void network_close(struct model *m);
+void network_call(struct model *m, uint32_t agent); /* the agent's call is due */
+void network_give_up(struct model *m, uint32_t agent);
+void network_arrive(struct model *m, uint32_t message); /* an item of the timers */
+void network_answer(struct model *m, const struct message *answer);
+void network_hold(struct model *m, const struct message *answer);
+/* Held answers: those that rest on settled rounds go; or all become "busy", or are forgotten. */
+void network_release(struct model *m);
+void network_refuse_held(struct model *m);
+void network_forget_held(struct model *m);
+/* The agent's held heartbeat is answered: it reports again, and learns. */
+void network_wake(struct model *m, uint32_t agent);
+void network_hang_up(struct model *m, uint32_t agent); /* its answers will not be heard */
+
+/* ---- model_operator.c ----------------------------------------------------------------------- */
+
+void operator_begin(struct model *m);
+void operator_wake(struct model *m);
+void operator_settled(struct model *m);
+void operator_dropped(struct model *m);
+bool operator_is_done(const struct model *m);
+/* One request each. The code of its failure, or ERR_NONE. */
+enum err_code operator_deploy(struct model *m, const struct deploy_command *command,
+                              struct err *err);
+enum err_code operator_rollback(struct model *m, const struct rollback_command *command,
+                                struct err *err);
+enum err_code operator_verb(struct model *m, uint32_t number, const struct verb_command *command,
+                            struct err *err);
+
+/* ---- model_trace.c -------------------------------------------------------------------------- */
+
+void model_note(struct model *m, const struct note *note);
+void model_note_changes(struct model *m);
+__attribute__((format(printf, 2, 3))) void model_tell(struct model *m, const char *format, ...);
+
+#endif

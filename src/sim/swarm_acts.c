@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * swarm_acts.c - what operators of a swarm do: anything, at any time, sensible or not. */
+#include "sim/swarm_parts.h"
+
+#include <assert.h>
+
+static bool parse(struct swarm *s, const char *text, struct selector *ret)
+{
+    struct err err = { .code = ERR_NONE };
+    bool parsed = selector_parse(text_from(text), NULL, 0, &s->arena, ret, &err);
+    if (!parsed)
+        model_break(s->model, &err);
+    return parsed;
+}
+
+/* One of the newest few, or NULL. */
+static struct rollout *some_rollout(struct swarm *s)
+{
+    const struct fleet *fleet = s->model->fleet;
+    uint32_t roll = swarm_roll(s, UINT32_MAX);
+    if (!fleet || fleet->rollout_count == 0)
+        return NULL;
+    uint32_t newest = fleet->rollout_count < 4 ? fleet->rollout_count : 4;
+    return fleet->rollouts[fleet->rollout_count - 1 - roll % newest];
+}
+
+static uint32_t some_agent(struct swarm *s)
+{
+    return swarm_roll(s, s->model->crowd.count);
+}
+
+/* ---- rollouts ------------------------------------------------------------------------------- */
+
+static void deploy(struct swarm *s)
+{
+    struct err err = { .code = ERR_NONE };
+    struct deploy_command command = { .rollout = swarm_draw_config(s) };
+    const char *selector = swarm_draw_selector(s);
+    command.code = swarm_draw_version(s, &command.config);
+    if (parse(s, selector, &command.selector))
+        operator_deploy(s->model, &command, &err);
+}
+
+static void roll_back(struct swarm *s)
+{
+    struct err err = { .code = ERR_NONE };
+    struct rollback_command command = { .is_fast = swarm_chance(s, 70) };
+    struct rollout_config config = swarm_draw_config(s);
+    const struct rollout *r = some_rollout(s);
+    const char *selector = swarm_draw_selector(s);
+    uint32_t way = swarm_roll(s, 3);
+    if (swarm_chance(s, 30))
+        command.config = &config;
+    if (way == 0 && r)
+        command.number = r->number;
+    command.has_selector = way == 1;
+    if (way != 1 || parse(s, selector, &command.selector))
+        operator_rollback(s->model, &command, &err);
+}
+
+static void verb(struct swarm *s, enum verb verb)
+{
+    struct err err = { .code = ERR_NONE };
+    struct verb_command command = { .verb = verb,
+                                    .finish_in_flight = swarm_chance(s, 30),
+                                    .is_full = swarm_chance(s, 20) };
+    const struct rollout *r = some_rollout(s);
+    if (r)
+        operator_verb(s->model, r->number, &command, &err);
+}
+
+static void progress(struct swarm *s, struct rollout *r)
+{
+    struct err err = { .code = ERR_NONE };
+    if (!r || !rollout_is_live(r))
+        return;
+    server_begin(s->model, TEXT("operator"));
+    bool done = fleet_progress(s->model->fleet, r, &err);
+    server_end(s->model, EVENT_PROGRESS, FLEET_NONE, true, done ? ERR_NONE : err.code);
+}
+
+/* ---- instances ------------------------------------------------------------------------------ */
+
+/* The host may be gone as well; else its agent will have to register again. */
+static void delete_instance(struct swarm *s)
+{
+    struct model *m = s->model;
+    struct err err = { .code = ERR_NONE };
+    uint32_t agent = some_agent(s);
+    bool is_gone = swarm_chance(s, 50);
+    if (is_gone) {
+        network_hang_up(m, agent);
+        m->crowd.cells[agent].is_dormant = 1;
+        model_arm_agent(m, agent);
+    }
+    uint32_t slot = m->fleet ? server_slot(m, agent) : FLEET_NONE;
+    if (slot == FLEET_NONE)
+        return;
+    server_begin(m, TEXT("operator"));
+    bool done = fleet_delete(m->fleet, slot, &err);
+    m->crowd.cells[agent].slot = FLEET_NONE;
+    model_note(m, &(struct note){ .kind = NOTE_OPERATOR, .agent = agent, .what = "deletes" });
+    server_end(m, EVENT_DELETE, slot, true, done ? ERR_NONE : err.code);
+}
+
+/* Starts the agent anew, as after a reboot. */
+static void start_agent(struct swarm *s, uint32_t index)
+{
+    struct model *m = s->model;
+    struct agent agent;
+    network_hang_up(m, index);
+    crowd_load(&m->crowd, index, &agent);
+    if (agent.work == WORK_CRASHED)
+        return;
+    m->crowd.cells[index].is_dormant = 0;
+    agent_restart(&agent, m->now);
+    crowd_store(&m->crowd, index, &agent);
+    model_arm_agent(m, index);
+}
+
+/* New labels come with the registration of an agent that starts anew. */
+static void relabel(struct swarm *s)
+{
+    struct err err = { .code = ERR_NONE };
+    uint32_t agent = some_agent(s), labels;
+    struct plan_instance *instance = &s->plan.instances[agent];
+    if (!swarm_draw_labels(s, &labels, &err)) {
+        model_break(s->model, &err);
+        return;
+    }
+    labels_drop(&s->plan.labels, instance->labels);
+    instance->labels = labels;
+    if (!s->model->crowd.cells[agent].is_dormant)
+        start_agent(s, agent);
+}
+
+static void join(struct swarm *s)
+{
+    uint32_t first = some_agent(s), count = s->model->crowd.count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t agent = (first + i) % count;
+        if (!s->model->crowd.cells[agent].is_dormant)
+            continue;
+        start_agent(s, agent);
+        return;
+    }
+}
+
+static void behave(struct swarm *s)
+{
+    uint32_t agent = some_agent(s);
+    s->model->crowd.cells[agent].behaviour = (uint8_t)swarm_roll(s, s->plan.behaviour_count);
+}
+
+/* ---- the act -------------------------------------------------------------------------------- */
+
+static enum swarm_act draw_act(struct swarm *s)
+{
+    uint32_t roll = swarm_roll(s, s->shape.weight);
+    unsigned act = 0;
+    for (; roll >= s->shape.weights[act]; act++)
+        roll -= s->shape.weights[act];
+    assert(act < SWARM_ACT_COUNT);
+    return act;
+}
+
+static void act_once(struct swarm *s)
+{
+    switch (draw_act(s)) {
+    case ACT_DEPLOY: deploy(s); break;
+    case ACT_ROLLBACK: roll_back(s); break;
+    case ACT_PAUSE: verb(s, VERB_PAUSE); break;
+    case ACT_RESUME: verb(s, VERB_RESUME); break;
+    case ACT_PROMOTE: verb(s, VERB_PROMOTE); break;
+    case ACT_ABORT: verb(s, VERB_ABORT); break;
+    case ACT_RETRY: verb(s, VERB_RETRY); break;
+    case ACT_PROGRESS: progress(s, some_rollout(s)); break;
+    case ACT_DELETE: delete_instance(s); break;
+    case ACT_RELABEL: relabel(s); break;
+    case ACT_JOIN: join(s); break;
+    case ACT_BEHAVE: behave(s); break;
+    case SWARM_ACT_COUNT: break;
+    }
+}
+
+/* Where decisions are taken only when asked for, somebody has to ask. */
+static void ask_all(struct swarm *s)
+{
+    for (uint32_t i = 0; s->model->fleet && i < FLEET_LIVE_MAX; i++)
+        if (s->model->fleet->live[i])
+            progress(s, s->model->fleet->live[i]->rollout);
+}
+
+void swarm_act(void *ctx, struct model *model)
+{
+    struct swarm *s = ctx;
+    arena_clear(&s->arena);
+    if (!s->is_calm)
+        act_once(s);
+    if (s->settings.is_manual)
+        ask_all(s);
+    int64_t wait = sim_dice_between(&s->dice, 1, 2 * s->shape.act_every_ms);
+    model_set_timer(model, TIMER_OPERATOR, model->now + wait);
+}
