@@ -6,13 +6,17 @@
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
-/* The next word of a part, or an empty one. */
+/* The next word of a part, or an empty one. What stands in brackets is one word. */
 static struct text next_word(struct text *rest)
 {
     struct text word = TEXT_NONE;
     *rest = text_trim(*rest);
-    if (rest->size > 0)
-        text_cut(rest, ' ', &word);
+    if (rest->size == 0)
+        return word;
+    size_t end = rest->data[0] == '[' ? text_find(*rest, ']') + 1 : text_find(*rest, ' ');
+    assert_true(end <= rest->size);
+    word = (struct text){ rest->data, end };
+    *rest = text_skip(*rest, end);
     return word;
 }
 
