@@ -31,6 +31,7 @@ static const struct sm_row rows[] = {
     ROW(WAVE_GATED,       WAVE_EVALUATE, WAVE_GATE_WAITS,   SM_STAY,       0),
     ROW(WAVE_GATED,       WAVE_EVALUATE, WAVE_ALWAYS,       WAVE_PASSED,   DO(WAVE_CREDIT)),
     ROW(WAVE_GATED,       WAVE_PROMOTE,  WAVE_GATE_WAITS,   SM_STAY,       DO(WAVE_STEP_GATE)),
+    ROW(WAVE_GATED,       WAVE_PROMOTE,  WAVE_ALWAYS,       SM_REFUSE,     0),
 };
 #undef DO
 #undef ROW
