@@ -7,16 +7,20 @@
 #include "cmd/exit_code.h"
 #include "cmd/options.h"
 #include "cmd/terminal.h"
+#include "core/gate.h"
 #include "core/member.h"
 #include "core/rollout.h"
+#include "core/silence.h"
 #include "core/status.h"
+#include "core/wave.h"
 #include "sim/agent.h"
 
 #define PRINT_MAX ((size_t)4 << 20)
 
 static const struct sm_machine *const machines[] = {
-    &instance_machine, &presence_machine, &member_machine, &rollout_machine, &uplink_machine,
-    &duty_machine,     &link_machine,     &work_machine,   &story_machine,
+    &instance_machine, &presence_machine, &silence_machine, &member_machine,
+    &rollout_machine,  &wave_machine,     &gate_machine,    &uplink_machine,
+    &duty_machine,     &link_machine,     &work_machine,    &story_machine,
 };
 #define MACHINE_COUNT (sizeof machines / sizeof machines[0])
 

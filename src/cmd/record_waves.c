@@ -148,7 +148,7 @@ static void add_soak(struct buffer *line, const struct json_node *wave, int64_t 
     struct text soak = json_get_text(wave, "soak", TEXT("0s"));
     struct text state = json_get_text(wave, "state", TEXT_NONE);
     int64_t until_ms = json_get_time(wave, "soak_until", 0);
-    bool is_over = text_equal(state, TEXT("gate")) || text_equal(soak, TEXT("0s"));
+    bool is_over = text_equal(state, TEXT("gated")) || text_equal(soak, TEXT("0s"));
     if (is_over)
         return;
     add_step(line, has_step);

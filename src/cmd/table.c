@@ -84,6 +84,8 @@ enum tint tint_of(struct text word)
         { "COMPLETED", TINT_GOOD }, { "HEALTHY", TINT_GOOD },     { "RUNNING", TINT_BUSY },
         { "PAUSED", TINT_BUSY },    { "DEGRADED", TINT_BUSY },    { "FAILED", TINT_BAD },
         { "failed", TINT_BAD },     { "in_progress", TINT_BUSY }, { "offline", TINT_BAD },
+        { "passed", TINT_GOOD },    { "running", TINT_BUSY },     { "soaking", TINT_BUSY },
+        { "gated", TINT_BUSY },     { "paused", TINT_BUSY },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (text_equal(word, text_from(rows[i].word)))

@@ -99,6 +99,21 @@ void engine_begin(struct engine *e, struct text actor)
     fleet_begin(&e->fleet, e->clock.now_ms(e->clock.self), actor);
 }
 
+/* What is counted, and what an operator should see at once. */
+static void note_change(struct engine *e, const struct change *change)
+{
+    if (change->type == CHANGE_GATE_PASSED)
+        e->stats.gates_passed++;
+    else if (change->type == CHANGE_GATE_INCONCLUSIVE)
+        e->stats.gates_inconclusive++;
+    else if (change->type == CHANGE_FLEET_SILENT)
+        e->log.write(e->log.self, LOG_WARNING_,
+                     "most of the fleet fell silent at once; rollouts stand still", NULL);
+    else if (change->type == CHANGE_FLEET_HEARD)
+        e->log.write(e->log.self, LOG_INFO_, "most of the fleet is heard again; rollouts go on",
+                     NULL);
+}
+
 /* One entry goes to the memory of the journal and, with the round, to the store. */
 static void write_entry(struct engine *e, const struct change *change)
 {
@@ -116,8 +131,10 @@ static void write_entry(struct engine *e, const struct change *change)
 
 void engine_end(struct engine *e)
 {
-    for (uint32_t i = 0; i < e->fleet.change_count; i++)
+    for (uint32_t i = 0; i < e->fleet.change_count; i++) {
+        note_change(e, &e->fleet.changes[i]);
         write_entry(e, &e->fleet.changes[i]);
+    }
     for (uint32_t i = 0; e->wake && i < e->fleet.woken_count; i++)
         e->wake(e->wake_ctx, e->fleet.woken[i]);
     e->fleet.actor = TEXT_NONE;
@@ -452,6 +469,20 @@ static void check(struct engine *e, int64_t now)
     place_rebuild(&e->fleet);
 }
 
+static void count_waiting(struct engine *e, int64_t from, int64_t to)
+{
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
+        const struct rollout_live *live = e->fleet.live[i];
+        for (unsigned reason = 0; live && reason < WAITING_REASON_COUNT; reason++) {
+            int64_t since =
+                reason == WAITING_STORE ? engine_store_fails_since(e) : live->waits.since[reason];
+            int64_t begin = since > from ? since : from;
+            if (since != 0 && begin < to)
+                e->stats.waited_ms[reason] += (uint64_t)(to - begin);
+        }
+    }
+}
+
 void engine_tick(struct engine *e)
 {
     if (e->is_dead)
@@ -459,6 +490,7 @@ void engine_tick(struct engine *e)
     int64_t now = e->clock.now_ms(e->clock.self);
     bool is_turn = now - e->reconciled_at >= e->options.reconcile_interval_ms;
     if (is_turn || fleet_next_due(&e->fleet) <= now) {
+        count_waiting(e, e->reconciled_at, now);
         e->reconciled_at = now;
         engine_begin(e, TEXT("server"));
         struct err err = { .code = ERR_NONE };

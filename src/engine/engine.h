@@ -172,6 +172,10 @@ struct engine_stats {
     uint64_t commits, commit_us_total, commit_ops, commit_failures;
     uint64_t commit_us_buckets[16]; /* by powers of two from 64 us: < 64, < 128, ... */
     uint64_t checks, violations;    /* of the background check (K8) */
+    /* Time in which live rollouts waited, by reason. It is looked at with each tick: what begins
+     * and ends between two is missed. */
+    uint64_t waited_ms[WAITING_REASON_COUNT];
+    uint64_t gates_passed, gates_inconclusive;
     struct store_stats store;
 };
 struct engine_stats engine_stats(struct engine *engine);

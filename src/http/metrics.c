@@ -66,9 +66,32 @@ static void write_fleet(struct buffer *out, const struct fleet *fleet)
                       by_state[i]);
 }
 
+static void write_waiting(struct buffer *out, const struct fleet *fleet,
+                          const struct engine_stats *stats)
+{
+    head(out, "dides_rollout_wait_seconds_total", "counter",
+         "Time in which live rollouts picked nobody, by the reason.");
+    for (unsigned reason = 0; reason < WAITING_REASON_COUNT; reason++) {
+        buffer_printf(out, "dides_rollout_wait_seconds_total{reason=\"%s\"} ",
+                      waiting_word(reason));
+        seconds(out, stats->waited_ms[reason] * 1000);
+        buffer_add_byte(out, '\n');
+    }
+    head(out, "dides_gate_evaluations_total", "counter", "Results of gates by type.");
+    buffer_printf(out, "dides_gate_evaluations_total{type=\"manual\",result=\"passed\"} %llu\n",
+                  (unsigned long long)stats->gates_passed);
+    buffer_printf(out,
+                  "dides_gate_evaluations_total{type=\"manual\",result=\"inconclusive\"} %llu\n",
+                  (unsigned long long)stats->gates_inconclusive);
+    number(out, "dides_fleet_silent", "gauge",
+           "1 while most of the fleet is silent at once and rollouts stand still.",
+           silence_is_frozen(fleet) ? 1 : 0);
+}
+
 static void write_engine(struct buffer *out, struct engine *engine)
 {
     struct engine_stats stats = engine_stats(engine);
+    write_waiting(out, engine_fleet(engine), &stats);
     head(out, "dides_heartbeats_total", "counter",
          "Heartbeats by whether they changed anything durable.");
     buffer_printf(out, "dides_heartbeats_total{result=\"unchanged\"} %llu\n",

@@ -329,10 +329,11 @@ static const char record_in_waves[] =
     "{\"name\":\"zone-a\",\"state\":\"running\",\"mode\":\"barrier\",\"batch_limit\":16,\"soak\":"
     "\"15m\",\"opened_at\":\"2031-01-01T10:31:00.000Z\",\"passed_at\":null,\"soak_until\":null,"
     "\"gates\":[{\"name\":\"seen\",\"type\":\"manual\",\"state\":\"passed\"},{\"name\":\"errors\","
-    "\"type\":\"manual\",\"state\":\"closed\"}],\"progress\":{\"total_instances\":120,"
+    "\"type\":\"manual\",\"state\":\"not_started\"}],\"progress\":{\"total_instances\":120,"
     "\"completed_instances\":83,\"in_progress_instances\":16,\"failed_instances\":3,"
     "\"pending_instances\":18,\"offline_instances\":2}},"
-    "{\"name\":\"rest\",\"state\":\"waiting\",\"mode\":\"window\",\"batch_limit\":24,\"opened_at\":"
+    "{\"name\":\"rest\",\"state\":\"not_started\",\"mode\":\"window\",\"batch_limit\":24,\"opened_"
+    "at\":"
     "null,\"passed_at\":null,\"progress\":{\"total_instances\":240,\"pending_instances\":240}}],"
     "\"domains\":[{\"label\":\"zone\",\"value\":\"b\",\"busy\":0,\"max_in_progress\":20},"
     "{\"label\":\"zone\",\"value\":\"a\",\"busy\":16,\"max_in_progress\":20,\"max_failed\":30,"
@@ -364,7 +365,7 @@ static void test_waves_gates_and_limits_are_shown(void **state)
               "WAVE    MODE        TOTAL  DONE  BUSY  FAILED  PENDING  OFFLINE  STATE\n"
               "canary  window 2       10    10     0       0        0        0  passed 10:31Z\n"
               "zone-a  barrier 16    120    83    16       3       18        2  running\n"
-              "rest    window 24     240     0     0       0      240        0  waiting\n"
+              "rest    window 24     240     0     0       0      240        0  not_started\n"
               "\nr-42 RUNNING  done 93 of 370  busy 16  failed 3  pending 258  offline 2  "
               "waiting batch_full  wave 2 of 3 (zone-a)");
     buffer_release(&out);

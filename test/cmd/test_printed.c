@@ -227,7 +227,7 @@ static void test_every_listed_machine_can_be_shown_in_every_form(void **state)
         count++;
     }
 
-    assert_int_equal(count, 9);
+    assert_int_equal(count, 12);
     said_release(&list);
 }
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # test_waves.py - rollouts that go in waves: canaries, soaks, gates and promote, failure domains, a
 # floor of available members, and a server that is killed in the middle of each.
+import time
+
 import kit
 
 BUSY = "in_progress_instances"
@@ -112,6 +114,23 @@ class Canary(Waves):
                          self.story(number))
         self.assertEqual(["looks good"],
                          [e.data["reason"] for e in self.events(number, "rollout.promoted")])
+
+    def test_waiting_and_gates_are_counted(self):
+        fleet = self.fleet(self.home, agents())
+        for code in ("2.0.0", "3.0.0"):
+            number = self.start(code, batch_size=4, **canary(
+                2, soak="100ms", gates=[gate(), gate("dry", dry_run=True)]))
+            fleet.run(number, waits_for("gate:ok"))
+            self.promote(number)
+            fleet.run_to_end(number)
+
+        metrics = self.home.metrics()
+
+        self.assertGreater(metrics['dides_rollout_wait_seconds_total{reason="soak"}'], 0)
+        self.assertEqual(0, metrics['dides_rollout_wait_seconds_total{reason="paused"}'])
+        self.assertEqual(2, metrics['dides_gate_evaluations_total{type="manual",result="passed"}'])
+        self.assertEqual(2, metrics['dides_gate_evaluations_total{type="manual",result="inconclusive"}'])
+        self.assertEqual(0, metrics["dides_fleet_silent"])
 
     def test_promote_cuts_a_soak_short_and_nothing_else(self):
         fleet = self.fleet(self.home, agents())
@@ -438,6 +457,40 @@ class Limits(Waves):
 
         self.assertEqual([f"web-{n:03}" for n in range(4)], self.picked(number))
         self.assertEqual("COMPLETED", fleet.run_to_end(number)["status_name"])
+
+
+class Silence(Waves):
+    sets = ("heartbeat_timeout=600ms", "heartbeat_min=100ms", "heartbeat_max=200ms", "active_interval=100ms",
+            "reconcile_interval=100ms")
+
+    def test_when_most_fall_silent_nothing_is_decided_until_they_are_back(self):
+        fleet = self.fleet(self.home, agents())
+        number = self.start(batch_size=2, instance_deadline="2s")
+        fleet["web-000"].beat(fleet.client)  # it and web-001 are told to update
+
+        frozen = kit.eventually("it stands still", lambda: (
+            lambda record: record if "offline" in reasons(record) else None)(self.record(number)))
+        time.sleep(3)  # the deadline would have acted long ago
+        still = self.record(number)
+        silent = self.home.metrics()["dides_fleet_silent"]
+        ended = fleet.run_to_end(number)
+
+        self.assertIn("fell silent", next(w for w in frozen["waiting"] if w["reason"] == "offline")["message"])
+        self.assertEqual(("RUNNING", 0, 2), (still["status_name"], still["progress"][LOST], still["progress"][BUSY]))
+        self.assertEqual(1, silent)
+        self.assertEqual(("COMPLETED", "full"), (ended["status_name"], ended["outcome"]))
+        kinds = [event.kind for event in self.home.events("?after=0&follow=false&types=fleet.silent,fleet.heard")]
+        self.assertEqual(["fleet.silent", "fleet.heard"], kinds[:2])
+        self.assertTrue([line for line in self.home.log if "fell silent" in line["message"]], self.home.log_text())
+
+    def test_abort_works_while_the_fleet_is_silent(self):
+        self.fleet(self.home, agents())
+        number = self.start(batch_size=2)
+        kit.eventually("it stands still", lambda: "offline" in reasons(self.record(number)))
+
+        record = self.expect(self.client.post(f"/deploy/{number}/abort"), 200).json()
+
+        self.assertEqual(("FAILED", "aborted"), (record["status_name"], record["cause"]))
 
 
 class Kills(Waves):
