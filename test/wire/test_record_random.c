@@ -226,8 +226,9 @@ static void random_waves(struct dice *dice, struct rollout *r)
         if (dice_roll(dice, 2))
             assert_true(arena_copy(&r->arena, TEXT("n\xc3\xa9\"1"), &wave->last_key));
         wave->last_rank = (uint8_t)dice_roll(dice, 8);
-        wave->opened_at = random_time(dice);
-        wave->passed_at = random_time(dice);
+        enum wave_state state = wave_state_at(r, i); /* times mean something only with it */
+        wave->opened_at = state == WAVE_NOT_STARTED ? 0 : random_time(dice);
+        wave->passed_at = state == WAVE_PASSED ? random_time(dice) : 0;
         random_tally(dice, &wave->final);
     }
 }
