@@ -45,6 +45,10 @@
 #define LIMIT_STREAM_EVENTS 256     /* waiting for one slow reader of /events, then it is dropped */
 #define LIMIT_STREAM_BYTES (512 * 1024) /* the largest journal entry fits: three label sets, escaped */
 #define LIMIT_BACKUPS 2             /* copies made or sent at a time; each takes its size on the disk */
+#define LIMIT_PLANS 8               /* being made or waiting for their turn; one is made at a time */
+#define LIMIT_PLAN_MS 60000         /* longest time for making one */
+#define LIMIT_PLAN_FAILURES 16      /* assumed in one */
+#define LIMIT_PLAN_HASH 71          /* sha256: and 64 digits */
 #define LIMIT_TIMERS_PER_ROUND 10000 /* instances whose timers fire in one round */
 /* clang-format on */
 

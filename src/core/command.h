@@ -55,6 +55,7 @@ struct deploy_command {
     struct selector selector;
     struct rollout_config rollout;
     struct text reason;
+    struct text plan_hash; /* empty = not given; D2 is tested before the command is given */
 };
 /* D3 to D6: ERR_IN_PROGRESS or ERR_OVERLAPPING (*ret_other is the live one), ERR_NO_MATCH,
  * ERR_FULL, ERR_MEMORY. `ret_other` may be NULL. */

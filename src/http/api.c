@@ -511,6 +511,7 @@ void api_stop(struct api *api)
     api->server = NULL;
     streams_end(api);
     polls_end(api);
+    plans_end(api);
 }
 
 void api_close(struct api *api)
@@ -524,6 +525,7 @@ void api_close(struct api *api)
         memory_give(&memory_heap, p, sizeof *p);
     }
     polls_close(api);
+    plans_close(api);
     backups_close(api);
     replies_close(api);
     auth_close(api);

@@ -148,6 +148,9 @@ struct api {
     unsigned stream_count;
     unsigned backup_count; /* being made, sent, or given back */
     struct backup *backups;
+    struct plan *making; /* in a process of its own, or NULL */
+    struct plan *plans;  /* that wait for their turn */
+    unsigned plan_count;
     struct loop_timer *beat;   /* comment lines for streams */
     struct loop_timer *resume; /* while streams wait for their readers; else NULL */
     struct buffer openapi;     /* the document about all this, once somebody asked for it */
@@ -233,6 +236,15 @@ void replies_expire(struct api *api);
 bool replies_answer(struct api_call *call);
 uint64_t replies_keep(struct api_call *call, int status);
 void replies_forget(struct api *api, uint64_t round);
+
+/* plan.c */
+void plans_end(struct api *api);   /* answers all that wait */
+void plans_close(struct api *api); /* after the engine was freed */
+/* The hash of the plan for this request as things are now. O(fleet). ERR_MEMORY. */
+bool plan_hash(const struct fleet *fleet, const struct deploy_command *command,
+               char ret[static LIMIT_PLAN_HASH + 1], struct err *err);
+/* D2: false (ERR_PRECONDITION) when the request names the hash of another plan. */
+bool plan_holds(const struct fleet *fleet, const struct deploy_command *command, struct err *err);
 
 /* metrics.c */
 void metrics_write(struct api *api, struct buffer *out);

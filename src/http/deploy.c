@@ -48,7 +48,7 @@ void deploy_create(struct api_call *call)
     struct engine *engine = call->api->engine;
     struct deploy_command command;
     if (!wire_read_deploy(call->request->body, &call->api->arena, &command, &call->err) ||
-        !api_is_writable(call)) {
+        !api_is_writable(call) || !plan_holds(engine_fleet(engine), &command, &call->err)) {
         api_fail(call);
         return;
     }
@@ -65,12 +65,6 @@ void deploy_create(struct api_call *call)
     wire_write_request(w, engine_fleet(engine), r);
     json_end_object(w);
     api_reply(call, 201, engine_round_of_all(engine));
-}
-
-void deploy_plan(struct api_call *call)
-{
-    err_set(&call->err, ERR_NOT_SUPPORTED, "plans are reserved for a later release");
-    api_fail(call);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "http/api_parts.h"
 
 #include "wire/request_parts.h"
+#include "wire/view_plan.h"
 #include "wire/view_shapes.h"
 
 #define E(code) ROUTE_ERR(ERR_##code)
@@ -59,7 +60,7 @@ const struct route routes[] = {
     { "POST",   "/deploy", deploy_create, LIMIT_BODY, VERB_COUNT, "",
       "start a rollout",
       .name = "deploy", .tag = "rollouts", .body = &wire_deploy_table, .flags = CHANGING | ROUTE_TAGGED,
-      .errors = LIVE_ONES | E(NOT_SUPPORTED) | E(NO_MATCH) | E(INFEASIBLE),
+      .errors = LIVE_ONES | E(NOT_SUPPORTED) | E(NO_MATCH) | E(INFEASIBLE) | E(PRECONDITION),
       .example = "{\"code_version\":\"2.5.0\",\"labels\":{\"env\":\"prod\"},\"configuration\":{\"batch_size\":\"25%\",\"failure_threshold\":2},\"reason\":\"hotfix\"}",
       .answers = { { 201, "the rollout is there, and its first members are picked", &wire_created_shape, NULL } } },
     { "GET",    "/deploy", deploy_list, LIMIT_BODY, VERB_COUNT, "state labels limit cursor",
@@ -80,9 +81,12 @@ const struct route routes[] = {
       .errors = LIVE_ONES | E(NOT_SUPPORTED) | E(NOT_FOUND) | E(NO_ROLLBACK_TARGET) | E(REFUSED),
       .example = "{\"labels\":{\"env\":\"prod\"},\"reason\":\"errors in the logs\"}",
       .answers = { { 201, "the rollout that undoes the other one", &wire_rolled_back_shape, NULL } } },
-    { "POST",   "/deploy/plan", deploy_plan, LIMIT_BODY, VERB_COUNT, "",
-      "what a rollout would do (reserved)",
-      .name = "plan", .tag = "rollouts", .errors = E(NOT_SUPPORTED) },
+    { "POST",   "/deploy/plan", deploy_plan, LIMIT_BODY, VERB_COUNT, "limit cursor",
+      "what a deploy would do; nothing is changed",
+      .name = "plan", .tag = "rollouts", .body = &wire_plan_table,
+      .errors = E(NOT_SUPPORTED) | E(NO_MATCH) | E(INFEASIBLE) | E(PRECONDITION) | E(UNAVAILABLE),
+      .example = "{\"code_version\":\"2.5.0\",\"labels\":{\"env\":\"prod\"},\"configuration\":{\"batch_size\":\"25%\"},\"assume\":{\"update\":\"90s\",\"fail\":[{\"selector\":\"zone=a\",\"percent\":30}]}}",
+      .answers = { { 200, "the plan, with a page of its members", &wire_plan_shape, NULL } } },
     { "GET",    "/deploy/{id}", deploy_show, LIMIT_BODY, VERB_COUNT, "members limit cursor",
       "one rollout",
       .name = "show_rollout", .tag = "rollouts", .flags = ROUTE_RESTS | ROUTE_TAGGED,

@@ -20,8 +20,7 @@
 /* Of the members that match, this share fails: chosen by a hash of the key and the seed. */
 struct forecast_failure {
     struct selector selector;
-    struct text selector_text; /* canonical */
-    uint8_t percent;           /* 0 to 100 */
+    uint8_t percent; /* 0 to 100 */
 };
 
 struct forecast_assumptions {

@@ -11,6 +11,7 @@
 #define DIDES_WIRE_REQUEST_H
 
 #include "core/command.h"
+#include "plan/forecast.h"
 #include "wire/json_read.h"
 
 /* ---- registration --------------------------------------------------------------------------- */
@@ -51,6 +52,13 @@ bool wire_read_heartbeat(struct text body, struct arena *arena, struct wire_hear
 /* Q2. */
 bool wire_read_deploy(struct text body, struct arena *arena, struct deploy_command *ret,
                       struct err *err);
+/* A deploy, and what a plan assumes besides. */
+struct wire_plan {
+    struct deploy_command command;
+    struct forecast_assumptions assume;
+    int64_t horizon_ms;
+};
+bool wire_read_plan(struct text body, struct arena *arena, struct wire_plan *ret, struct err *err);
 /* RB1. No body is {}. A selector without requirements, as text or as labels, counts as not given. A
  * configuration given in part has the defaults of 7.1 in the rest; it lies in `arena`. */
 bool wire_read_rollback(struct text body, struct arena *arena, struct rollback_command *ret,

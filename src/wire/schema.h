@@ -7,7 +7,7 @@
 #include "wire/json_write.h"
 #include "wire/shape.h"
 
-#define SCHEMA_BOOK_MAX 96
+#define SCHEMA_BOOK_MAX 128
 
 struct schema_book {
     struct schema_entry {

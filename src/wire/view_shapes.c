@@ -71,13 +71,13 @@ static const struct shape_field version_fields[] = {
     { .name = "code_version", .kind = SHAPE_TEXT, .flags = SHAPE_NULLABLE, .max = LIMIT_VERSION, .meaning = "the code; null when it is not known", .example = "\"2.5.0\"" },
     { .name = "configuration_version", .kind = SHAPE_TEXT, .flags = SHAPE_NULLABLE, .max = LIMIT_VERSION, .meaning = "the configuration; null when it is not known", .example = "\"c9\"" },
 };
-static const struct shape version_shape = {
+const struct shape wire_version_shape = {
     .name = "version_pair", .meaning = "a version pair", SHAPE_FIELDS(version_fields)
 };
 
 static const struct shape_field trail_fields[] = {
     ID("deployment_id", "the rollout that picked the instance"),
-    OBJECT("previous_state", version_shape, "what it ran before"),
+    OBJECT("previous_state", wire_version_shape, "what it ran before"),
 };
 static const struct shape trail_shape = {
     .name = "trail_entry", .meaning = "a rollout that has changed the instance", SHAPE_FIELDS(trail_fields)
@@ -100,10 +100,10 @@ static const struct shape_field instance_fields[] = {
     TIME("last_seen", "when it was last heard, by the server's clock"),
     TIME("registered_at", "when it was first registered"),
     { .name = "clock_skew_ms", .kind = SHAPE_INTEGER, .meaning = "how far its clock is ahead" },
-    OBJECT("current_state", version_shape, "what it last reported running"),
+    OBJECT("current_state", wire_version_shape, "what it last reported running"),
     UPDATE_NEEDED,
     { .name = "generation", .kind = SHAPE_COUNT, .meaning = "changes with its wish; also the ETag" },
-    OBJECT("desired_state", version_shape, "what it is to run; nulls: no wish"),
+    OBJECT("desired_state", wire_version_shape, "what it is to run; nulls: no wish"),
     ID("deployment_id", "the live rollout it belongs to, else that of its newest order"),
     { .name = "wave", .kind = SHAPE_TEXT, .flags = SHAPE_NULLABLE, .meaning = "the name of its wave in a live rollout" },
     { .name = "update_state", WORD(member_machine.states), .first = MEMBER_NONE + 1, .flags = SHAPE_NULLABLE, .meaning = "where it is in that rollout" },
@@ -119,8 +119,8 @@ const struct shape wire_instance_shape = {
 
 static const struct shape_field heartbeat_reply_fields[] = {
     { .name = "instance", .kind = SHAPE_TEXT, .meaning = "its key", .example = "\"web-server-01\"" },
-    OBJECT("current_state", version_shape, "what it reported running"),
-    OBJECT("desired_state", version_shape, "what it is to run"),
+    OBJECT("current_state", wire_version_shape, "what it reported running"),
+    OBJECT("desired_state", wire_version_shape, "what it is to run"),
     UPDATE_NEEDED,
     ID("deployment_id", "the rollout whose order this is"),
     ATTEMPT,
@@ -366,8 +366,8 @@ static const struct shape_field values_fields[] = {
     { .name = "labels", .kind = SHAPE_LABELS, .flags = MAYBE, .meaning = "its labels" },
     { .name = "status", .kind = SHAPE_COUNT, .flags = MAYBE, .meaning = "of the instance or rollout" },
     { .name = "status_name", .kind = SHAPE_TEXT, .flags = MAYBE, .meaning = "the name of that" },
-    { .name = "current_state", .kind = SHAPE_OBJECT, .shape = &version_shape, .flags = MAYBE, .meaning = "what it runs" },
-    { .name = "desired_state", .kind = SHAPE_OBJECT, .shape = &version_shape, .flags = MAYBE, .meaning = "what it is to run" },
+    { .name = "current_state", .kind = SHAPE_OBJECT, .shape = &wire_version_shape, .flags = MAYBE, .meaning = "what it runs" },
+    { .name = "desired_state", .kind = SHAPE_OBJECT, .shape = &wire_version_shape, .flags = MAYBE, .meaning = "what it is to run" },
     { .name = "message", .kind = SHAPE_TEXT, .flags = MAYBE, .meaning = "what it said" },
     { .name = "online", .kind = SHAPE_BOOL, .flags = MAYBE, .meaning = "whether it is heard" },
     { .name = "update_state", WORD(member_machine.states), .flags = MAYBE, .meaning = "where it is in the rollout" },

@@ -5,8 +5,8 @@
 
 #include "wire/shape.h"
 
-extern const struct shape wire_instance_shape, wire_rollout_shape, wire_problem_shape,
-    wire_heartbeat_reply_shape, wire_event_shape;
+extern const struct shape wire_version_shape, wire_instance_shape, wire_rollout_shape,
+    wire_problem_shape, wire_heartbeat_reply_shape, wire_event_shape;
 
 /* Of whole answers. */
 extern const struct shape wire_registered_shape, wire_instances_shape, wire_rollouts_shape,

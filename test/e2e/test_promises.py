@@ -39,6 +39,10 @@ ELSEWHERE = {
     ("backup", "not_supported"): "a store in memory, in test_backup.py",
 }
 
+OTHER_PLAN = json.dumps({"code_version": "9", "plan_hash": "sha256:" + "0" * 64})
+NO_SUCH_WAVE = json.dumps({"code_version": "9", "configuration": {
+    "strategy": "waves", "waves": [{"selector": "site=nowhere"}, {}]}})
+
 # Operation, code: method, path, body, headers. What is None is as in a good request.
 # The server of these rows: web-1 runs version 2. r-1 completed; r-2 undone by r-3; r-4 aborted, and its
 # instances gone; r-5 is live and has all of env=prod.
@@ -47,7 +51,11 @@ OWN = {
     ("register_instance", "unauthenticated"): (None, '{"instance":{"name":"x"}}'),
     ("deploy", "not_supported"): (None, '{"code_version":"2","start_at":"2031-01-01T10:00:00Z"}'),
     ("deploy", "rollout_in_progress"): (None, '{"code_version":"9"}'),
-    ("plan", "not_supported"): (None, '{"code_version":"9"}'),
+    ("deploy", "precondition_failed"): (None, OTHER_PLAN),
+    ("plan", "not_supported"): (None, '{"code_version":"2","windows":[]}'),
+    ("plan", "no_match"): (None, '{"code_version":"9","selector":"env=nowhere"}'),
+    ("plan", "infeasible"): (None, NO_SUCH_WAVE),
+    ("plan", "precondition_failed"): (None, OTHER_PLAN),
     ("progress", "not_found"): ("/deploy/progress?id=r-999", None),
     ("rollback", "not_supported"): (None, '{"configuration":{"start_at":"2031-01-01T10:00:00Z"}}'),
     ("rollback", "not_found"): (None, '{"id":"r-999"}'),

@@ -82,6 +82,7 @@ static void test_the_published_deploy_is_taken(void **state)
     assert_false(d.rollout.batch_size.is_percent);
     assert_int_equal(d.rollout.failure_threshold.value, 1);
     assert_int_equal(d.reason.size, 0);
+    assert_int_equal(d.plan_hash.size, 0);
 }
 
 static void test_what_a_deploy_leaves_out_has_its_default(void **state)
@@ -276,8 +277,6 @@ static void test_what_is_reserved_is_not_supported(void **state)
           "reserved" },
         { CONFIG("'if_running':'queue'"), ERR_NOT_SUPPORTED, "/configuration/if_running",
           "\"reject\"" },
-        { "{'code_version':'1','plan_hash':'sha256:0'}", ERR_NOT_SUPPORTED, "/plan_hash",
-          "reserved" },
         { "{'code_version':'1','windows':[{}]}", ERR_NOT_SUPPORTED, "/windows", "reserved" },
         { "{'code_version':'1','start_at':'x'}", ERR_NOT_SUPPORTED, "/start_at", "reserved" },
         { "{'code_version':'1','approvals':{}}", ERR_NOT_SUPPORTED, "/approvals", "reserved" },

@@ -18,7 +18,8 @@ static void test_every_table_keeps_the_rules(void **state)
         &wire_promote_table,        &wire_config_table,         &wire_progress_table,
         &wire_tally_table,          &wire_stored_version_table, &wire_stored_instance_table,
         &wire_stored_rollout_table, &wire_canary_table,         &wire_wave_table,
-        &wire_gate_table,           &wire_domain_table,         &wire_stored_wave_table,
+        &wire_plan_table,           &wire_assume_table,         &wire_gate_table,
+        &wire_domain_table,         &wire_stored_wave_table,
     };
     (void)state;
 
