@@ -420,7 +420,7 @@ static void derive_one(struct fleet *fleet, uint32_t slot)
     inst->placed = (struct placement){ .status = STATUS_UNCOUNTED };
     move(fleet, slot, &next);
     place_arm(fleet, slot);
-    silence_fell(fleet, inst);
+    silence_recount(&fleet->silence, inst);
 }
 
 /* In order of keys, so that sets are filled in linear time. */

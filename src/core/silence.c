@@ -82,10 +82,28 @@ static void count(struct silence *s, const struct instance *inst, uint32_t one)
         s->missing += one;
 }
 
+/* One more of those that made the fleet freeze, in the same instant but after it: so it is when one
+ * round cannot take them all. */
+static void note_another(struct fleet *fleet)
+{
+    fleet->silence.fallen++;
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
+        struct rollout *r = fleet->live[i] ? fleet->live[i]->rollout : NULL;
+        if (!r)
+            continue;
+        fleet_touch_rollout(fleet, r);
+        r->frozen_count = fleet->silence.fallen;
+    }
+}
+
 void silence_fell(struct fleet *fleet, const struct instance *inst)
 {
-    turn(&fleet->silence, fleet->now);
-    count(&fleet->silence, inst, 1);
+    struct silence *s = &fleet->silence;
+    uint32_t missing = s->missing;
+    turn(s, fleet->now);
+    count(s, inst, 1);
+    if (s->missing > missing)
+        note_another(fleet);
 }
 
 void silence_ended(struct fleet *fleet, const struct instance *inst)

@@ -56,10 +56,10 @@ struct silence {
     uint32_t missing; /* of those, still silent */
 };
 
-/* Anew, before every instance is told by silence_fell(); frozen when a live rollout says so. */
+/* Anew, before every instance is told by silence_recount(); frozen when a live rollout says so. */
 void silence_begin(struct fleet *fleet);
 
-/* An instance is silent that was not in flight: by its record. Also for one that has been so. */
+/* An instance is silent now that was not in flight: by its record. */
 void silence_fell(struct fleet *fleet, const struct instance *inst);
 /* It is heard again, or deleted; to be called before its record changes. */
 void silence_ended(struct fleet *fleet, const struct instance *inst);
@@ -71,8 +71,8 @@ bool silence_is_frozen(const struct fleet *fleet);
 /* A rollout that starts while the fleet is frozen stands still at once. */
 void silence_join(const struct fleet *fleet, struct rollout *r);
 
-/* For checks: the same without anybody, one more of those who fell silent, and whether that is all
- * that `s` has counted. */
+/* For checks: the same without anybody, one more instance if it fell silent, and whether that is
+ * all that `s` has counted. */
 struct silence silence_empty(const struct silence *s);
 void silence_recount(struct silence *counted, const struct instance *inst);
 bool silence_equal(const struct silence *s, const struct silence *counted);
