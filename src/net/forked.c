@@ -84,7 +84,7 @@ static size_t address_space(void)
     return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void limit(int resource, rlim_t value)
+static void limit(unsigned resource, rlim_t value)
 {
     struct rlimit wanted;
     if (getrlimit(resource, &wanted) != 0 || wanted.rlim_max < value)
