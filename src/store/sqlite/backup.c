@@ -3,7 +3,7 @@
  *
  * SQLite's backup API on our own connection: what that connection changes in pages that were copied
  * already it changes in the copy too, so the copy never has to begin anew and holds nothing back in
- * the log. VACUUM INTO, which stood here before, held up commits for as long as it ran: 4 s for a
+ * the log. VACUUM INTO, which stood here before, held up commits for as long as it ran: 10 s for a
  * million instances. The copy is made in the folder of the database under one name, which is taken
  * away when it is whole; what a crash leaves goes at the next start (place.c). Whoever receives it
  * checks all of it (check.c). */
