@@ -10,14 +10,30 @@ static const char *plural(uint32_t count)
     return count == 1 ? "" : "s";
 }
 
+/* Members of the waves up to the open one that need the update: when slots are free and nobody is
+ * picked, they are offline. */
+static uint32_t awaited(const struct rollout *r)
+{
+    uint32_t pending = 0;
+    for (uint32_t i = 0; i <= r->open_wave; i++)
+        pending += wave_tally(r, i)->pending;
+    return pending;
+}
+
 static void describe_slots(const struct rollout *r, const struct waiting *waiting,
                            struct buffer *out)
 {
+    bool is_last = r->open_wave + 1 == r->wave_count;
     buffer_printf(out, "%u of %u slots busy", waiting->count, waiting->limit);
-    if (waiting->count < waiting->limit)
-        buffer_printf(out, "; %s",
-                      rollout_tally(r)->pending > 0 ? "the other members are offline"
-                                                    : "nobody else needs the update");
+    if (waiting->count >= waiting->limit)
+        return;
+    if (awaited(r) > 0)
+        buffer_add(out, TEXT("; the other members are offline"));
+    else if (is_last)
+        buffer_add(out, TEXT("; nobody else needs the update"));
+    else
+        buffer_printf(out, "; nobody else of wave %.*s needs the update",
+                      TEXT_ARG(wave_name(r, r->open_wave)));
 }
 
 static void describe_settling(const struct rollout *r, const struct waiting *waiting,

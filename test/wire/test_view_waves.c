@@ -61,6 +61,8 @@ static void test_waves_are_shown_as_they_go(void **state)
                   "[{'name':'go','type':'manual','state':'not_started','until':null},"
                   "{'name':'b','type':'manual','state':'not_started','until':null}]");
     kit_assert_at(kit, shown, "waves.0.progress.in_progress_instances", "2");
+    kit_assert_at(kit, shown, "waiting.0.message",
+                  "'2 of 3 slots busy; nobody else of wave canary needs the update'");
     kit_assert_at(kit, shown, "waves.1.name", "'rest'");
     kit_assert_at(kit, shown, "waves.1.state", "'not_started'");
     kit_assert_at(kit, shown, "waves.1.opened_at", "null");
