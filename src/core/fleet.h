@@ -146,10 +146,11 @@ struct rollout_live {
 struct undo_instance; /* fleet_log.c's own: what a record was before its first change in a round */
 struct undo_rollout;
 
-/* Counters as they were when a round was closed. */
+/* What no record says, as it was when a round was closed. */
 struct round_mark {
     uint64_t round, next_index;
     uint32_t last_number;
+    struct silence silence;
 };
 #define FLEET_ROUNDS_MAX 4 /* closed and not yet settled */
 

@@ -244,7 +244,8 @@ uint64_t fleet_end_round(struct fleet *fleet)
     assert(fleet->mark_count < FLEET_ROUNDS_MAX);
     fleet->marks[fleet->mark_count++] = (struct round_mark){ .round = fleet->round,
                                                              .next_index = fleet->next_index,
-                                                             .last_number = fleet->last_number };
+                                                             .last_number = fleet->last_number,
+                                                             .silence = fleet->silence };
     return fleet->round++;
 }
 
@@ -333,6 +334,7 @@ void fleet_undo(struct fleet *fleet)
     fleet->mark_count = 1;
     fleet->next_index = fleet->marks[0].next_index;
     fleet->last_number = fleet->marks[0].last_number;
+    fleet->silence = fleet->marks[0].silence;
     fleet->round++; /* records touched in a round that was taken back must be logged anew */
     revive_rollouts(fleet);
     place_derive(fleet);

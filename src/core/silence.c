@@ -116,7 +116,10 @@ void silence_begin(struct fleet *fleet)
 {
     struct silence *s = &fleet->silence;
     int64_t slice_ms = fleet->settings.heartbeat_timeout_ms / SILENCE_SLICES;
-    *s = (struct silence){ .slice_ms = slice_ms > 0 ? slice_ms : 1 };
+    *s = (struct silence){ .state = s->state,
+                           .slice_ms = slice_ms > 0 ? slice_ms : 1,
+                           .frozen_at = s->frozen_at,
+                           .fallen = s->fallen };
     s->newest = fleet->now / s->slice_ms;
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
         const struct rollout *r = fleet->live[i] ? fleet->live[i]->rollout : NULL;

@@ -44,8 +44,8 @@ struct rollout;
 
 #define SILENCE_SLICES 16 /* of one heartbeat timeout: how finely "within" is told */
 
-/* Who fell silent when. Follows from the records of instances (offline_at) and live rollouts
- * (frozen_at). */
+/* Who fell silent when. Follows from the records of instances (offline_at) and, as far as it is
+ * frozen, from those of live rollouts (frozen_at). */
 struct silence {
     uint8_t state;                 /* enum silence_state */
     int64_t slice_ms;              /* at least 1 */
@@ -56,7 +56,8 @@ struct silence {
     uint32_t missing; /* of those, still silent */
 };
 
-/* Anew, before every instance is told by silence_recount(); frozen when a live rollout says so. */
+/* Counts anew, before every instance is told by silence_recount(); frozen as it was, or when a live
+ * rollout says so. */
 void silence_begin(struct fleet *fleet);
 
 /* An instance is silent now that was not in flight: by its record. */
