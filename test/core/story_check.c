@@ -135,6 +135,8 @@ char *story_dump(const struct story *s)
     fprintf(out, "next r-%u, entry %llu, %u instances, %u online, %u in flight\n",
             fleet->last_number + 1, (unsigned long long)fleet->next_index, fleet->instance_count,
             fleet->tally.online, fleet->tally.in_progress);
+    fprintf(out, "silence %u since %lld: %u fell, %u missing\n", fleet->silence.state,
+            (long long)fleet->silence.frozen_at, fleet->silence.fallen, fleet->silence.missing);
     for (uint32_t slot = fleet_next(fleet, TEXT_NONE, true); slot != FLEET_NONE;
          slot = fleet_after(fleet, slot))
         put_instance(out, fleet, fleet_at(fleet, slot));

@@ -246,6 +246,26 @@ static void test_time_with_nobody_in_flight_is_no_lack_of_progress(void **state)
     assert_int_equal(r->state, ROLLOUT_FAILED);
 }
 
+static void test_members_that_fail_one_after_the_other_are_no_progress(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 5, "", "1/a");
+    struct rollout_config config = story_config(1, 9);
+    config.progress_deadline_ms = 3 * MINUTE;
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_wait(s, MINUTE);
+    story_say(s, "web-01", "1/a", INSTANCE_FAILED);
+    story_wait(s, MINUTE);
+    story_say(s, "web-02", "1/a", INSTANCE_FAILED);
+
+    story_wait(s, MINUTE - SECOND);
+    assert_int_equal(r->state, ROLLOUT_RUNNING);
+    story_wait(s, SECOND);
+
+    assert_int_equal(r->state, ROLLOUT_FAILED);
+    assert_int_equal(r->cause, ROLLOUT_CAUSE_PROGRESS_DEADLINE);
+}
+
 /* ---- leftovers (P9) ------------------------------------------------------------------------- */
 
 static void test_leftovers_are_accepted_after_their_timeout(void **state)
@@ -366,6 +386,7 @@ int main(void)
         STORY(test_a_failed_member_that_recovers_completes),
         STORY(test_a_progress_deadline_is_a_breach),
         STORY(test_time_with_nobody_in_flight_is_no_lack_of_progress),
+        STORY(test_members_that_fail_one_after_the_other_are_no_progress),
         STORY(test_leftovers_are_accepted_after_their_timeout),
         STORY(test_leftovers_can_fail_the_rollout),
         STORY(test_leftovers_may_recover),

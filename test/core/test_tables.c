@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * test_tables.c - the tables of the core against those of the spec of rollouts: 3.1, 4.1, 5.2, 5.3.
- * Every row of every machine is taken by some case here. */
+ * test_tables.c - the tables of the core against those of the spec of rollouts: 3.1, 4.1, 5.2, 5.3,
+ * P5 of 6.2, 7.3; and R18 of the reliability guide. Every row of every machine is taken by some
+ * case here. */
+#include "core/gate.h"
 #include "core/member.h"
 #include "core/rollout.h"
+#include "core/silence.h"
 #include "core/status.h"
+#include "core/wave.h"
 
 #include "base/suite.h"
 
@@ -23,7 +27,8 @@ static void test_all_tables_are_sound(void **state)
 {
     (void)state;
     const struct sm_machine *machines[] = { &instance_machine, &presence_machine, &member_machine,
-                                            &rollout_machine };
+                                            &rollout_machine,  &wave_machine,     &gate_machine,
+                                            &silence_machine };
 
     for (size_t i = 0; i < COUNT(machines); i++) {
         struct sm_machine machine = *machines[i];
@@ -378,6 +383,194 @@ static void test_a_breach_is_tested_before_completion(void **state)
     assert_int_equal(found, COUNT(wanted));
 }
 
+/* ---- 6.2, P5 -------------------------------------------------------------------------------- */
+
+enum wave_flags {
+    UNDONE = 1,
+    UNPROVEN = 2,
+    HURRY = 4,
+    SOAK = 8, /* it has one, and it runs */
+    SOAKED = 16,
+    GATE = 32, /* it waits */
+    GATE_DUE = 64,
+};
+
+static struct wave_view wave_view_of(unsigned flags)
+{
+    return (struct wave_view){
+        .is_undone = flags & UNDONE,
+        .has_no_proof = flags & UNPROVEN,
+        .hurries = flags & HURRY,
+        .has_soak = flags & (SOAK | SOAKED),
+        .soak_runs = flags & SOAK,
+        .has_gate = flags & (GATE | GATE_DUE),
+        .gate_waits = flags & (GATE | GATE_DUE),
+        .gate_moves = flags & GATE_DUE,
+    };
+}
+
+struct wave_case {
+    enum wave_state from;
+    enum wave_event on;
+    unsigned flags;
+    int to;
+    uint32_t then;
+};
+
+#define WAVE_DO(effect) SM_DO(wave, effect)
+/* clang-format off */
+static const struct wave_case wave_cases[] = {
+    { WAVE_NOT_STARTED, WAVE_OPEN,     0,                        WAVE_RUNNING, WAVE_DO(WAVE_ADMIT) },
+    { WAVE_NOT_STARTED, WAVE_EVALUATE, 0,                        REFUSED,      0 },
+    { WAVE_NOT_STARTED, WAVE_PROMOTE,  GATE,                     REFUSED,      0 },
+    /* while members are updated */
+    { WAVE_RUNNING,     WAVE_EVALUATE, UNDONE | SOAK | GATE,     WAVE_RUNNING, 0 },
+    { WAVE_RUNNING,     WAVE_EVALUATE, UNDONE | UNPROVEN,        WAVE_RUNNING, 0 },
+    { WAVE_RUNNING,     WAVE_EVALUATE, UNPROVEN,                 WAVE_RUNNING, 0 },
+    { WAVE_RUNNING,     WAVE_EVALUATE, UNPROVEN | SOAK | GATE,   WAVE_RUNNING, 0 },
+    { WAVE_RUNNING,     WAVE_EVALUATE, SOAK | GATE,              WAVE_SOAKING, WAVE_DO(WAVE_ARM_SOAK) },
+    { WAVE_RUNNING,     WAVE_EVALUATE, SOAK,                     WAVE_SOAKING, WAVE_DO(WAVE_ARM_SOAK) },
+    { WAVE_RUNNING,     WAVE_EVALUATE, GATE,                     WAVE_GATED,   0 },
+    { WAVE_RUNNING,     WAVE_EVALUATE, 0,                        WAVE_PASSED,  WAVE_DO(WAVE_CREDIT) },
+    { WAVE_RUNNING,     WAVE_EVALUATE, HURRY | UNDONE,           WAVE_PASSED,  WAVE_DO(WAVE_CREDIT) },
+    { WAVE_RUNNING,     WAVE_EVALUATE, HURRY | UNPROVEN,         WAVE_PASSED,  WAVE_DO(WAVE_CREDIT) },
+    { WAVE_RUNNING,     WAVE_PROMOTE,  0,                        REFUSED,      0 },
+    { WAVE_RUNNING,     WAVE_OPEN,     0,                        REFUSED,      0 },
+    /* while it soaks */
+    { WAVE_SOAKING,     WAVE_EVALUATE, SOAK | GATE,              WAVE_SOAKING, 0 },
+    { WAVE_SOAKING,     WAVE_EVALUATE, UNDONE | SOAK,            WAVE_RUNNING, WAVE_DO(WAVE_DISARM) },
+    { WAVE_SOAKING,     WAVE_EVALUATE, UNDONE | SOAKED | GATE,   WAVE_RUNNING, WAVE_DO(WAVE_DISARM) },
+    { WAVE_SOAKING,     WAVE_EVALUATE, SOAKED | GATE,            WAVE_GATED,   WAVE_DO(WAVE_DISARM) },
+    { WAVE_SOAKING,     WAVE_EVALUATE, SOAKED,                   WAVE_PASSED,  WAVE_DO(WAVE_DISARM) | WAVE_DO(WAVE_CREDIT) },
+    { WAVE_SOAKING,     WAVE_EVALUATE, 0,                        WAVE_PASSED,  WAVE_DO(WAVE_DISARM) | WAVE_DO(WAVE_CREDIT) },
+    { WAVE_SOAKING,     WAVE_PROMOTE,  SOAK | GATE,              WAVE_SOAKING, WAVE_DO(WAVE_SKIP_SOAK) },
+    { WAVE_SOAKING,     WAVE_OPEN,     0,                        REFUSED,      0 },
+    /* while a gate waits */
+    { WAVE_GATED,       WAVE_EVALUATE, GATE,                     WAVE_GATED,   0 },
+    { WAVE_GATED,       WAVE_EVALUATE, GATE_DUE,                 WAVE_GATED,   WAVE_DO(WAVE_STEP_GATE) },
+    { WAVE_GATED,       WAVE_EVALUATE, GATE_DUE | UNDONE,        WAVE_RUNNING, WAVE_DO(WAVE_DISARM) },
+    { WAVE_GATED,       WAVE_EVALUATE, 0,                        WAVE_PASSED,  WAVE_DO(WAVE_CREDIT) },
+    { WAVE_GATED,       WAVE_PROMOTE,  GATE,                     WAVE_GATED,   WAVE_DO(WAVE_STEP_GATE) },
+    { WAVE_GATED,       WAVE_PROMOTE,  0,                        REFUSED,      0 },
+    { WAVE_GATED,       WAVE_OPEN,     0,                        REFUSED,      0 },
+    { WAVE_PASSED,      WAVE_OPEN,     0,                        REFUSED,      0 },
+    { WAVE_PASSED,      WAVE_EVALUATE, UNDONE,                   REFUSED,      0 },
+    { WAVE_PASSED,      WAVE_PROMOTE,  GATE,                     REFUSED,      0 },
+};
+/* clang-format on */
+
+static void test_a_wave_moves_as_its_table_says(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(wave_cases); i++) {
+        const struct wave_case *c = &wave_cases[i];
+        struct wave_view view = wave_view_of(c->flags);
+        const struct sm_row *row = wave_pick_row(c->from, c->on, &view);
+        int to = row ? sm_target(row, (uint8_t)c->from) : REFUSED;
+        if (to != c->to || (row && row->then != c->then))
+            fail_msg("case %zu goes to %d, not to %d, or does something else", i, to, c->to);
+        if (row)
+            take(&wave_machine, row);
+    }
+    assert_all_taken(&wave_machine);
+}
+
+/* Else a rollout in waves would stand there for ever: whatever holds, each state either has a row
+ * to follow or is passed. */
+static void test_every_wave_has_something_to_do_or_to_wait_for(void **state)
+{
+    (void)state;
+
+    for (unsigned flags = 0; flags < 2 * GATE_DUE; flags++) {
+        struct wave_view view = wave_view_of(flags);
+        for (unsigned from = WAVE_RUNNING; from < WAVE_PASSED; from++)
+            assert_non_null(wave_pick_row(from, WAVE_EVALUATE, &view));
+    }
+}
+
+/* ---- 7.3 ------------------------------------------------------------------------------------ */
+
+enum gate_flags { DRY = 1, OVER = 2 };
+
+struct gate_case {
+    enum gate_state from;
+    enum gate_event on;
+    unsigned flags;
+    int to;
+    uint32_t then;
+};
+
+#define GATE_DO(effect) SM_DO(gate, effect)
+/* clang-format off */
+static const struct gate_case gate_cases[] = {
+    { GATE_NOT_STARTED,  GATE_BEGIN,    0,          GATE_WAITING,      GATE_DO(GATE_ARM) | GATE_DO(GATE_TELL) },
+    { GATE_NOT_STARTED,  GATE_BEGIN,    DRY,        GATE_INCONCLUSIVE, GATE_DO(GATE_TELL) },
+    { GATE_NOT_STARTED,  GATE_EVALUATE, OVER,       REFUSED,           0 },
+    { GATE_NOT_STARTED,  GATE_PROMOTE,  0,          REFUSED,           0 },
+    { GATE_NOT_STARTED,  GATE_AGAIN,    0,          REFUSED,           0 },
+    { GATE_WAITING,      GATE_EVALUATE, 0,          GATE_WAITING,      0 },
+    { GATE_WAITING,      GATE_EVALUATE, OVER,       GATE_INCONCLUSIVE, GATE_DO(GATE_TELL) },
+    { GATE_WAITING,      GATE_PROMOTE,  0,          GATE_PASSED,       GATE_DO(GATE_TELL) },
+    { GATE_WAITING,      GATE_PROMOTE,  OVER,       GATE_PASSED,       GATE_DO(GATE_TELL) },
+    { GATE_WAITING,      GATE_AGAIN,    0,          REFUSED,           0 },
+    { GATE_WAITING,      GATE_BEGIN,    0,          REFUSED,           0 },
+    { GATE_INCONCLUSIVE, GATE_EVALUATE, OVER,       GATE_INCONCLUSIVE, 0 },
+    { GATE_INCONCLUSIVE, GATE_AGAIN,    OVER,       GATE_WAITING,      GATE_DO(GATE_ARM) | GATE_DO(GATE_TELL) },
+    { GATE_INCONCLUSIVE, GATE_AGAIN,    DRY,        GATE_INCONCLUSIVE, 0 },
+    { GATE_INCONCLUSIVE, GATE_PROMOTE,  0,          REFUSED,           0 },
+    { GATE_PASSED,       GATE_AGAIN,    0,          REFUSED,           0 },
+    { GATE_PASSED,       GATE_EVALUATE, OVER,       REFUSED,           0 },
+    { GATE_PASSED,       GATE_PROMOTE,  0,          REFUSED,           0 },
+};
+/* clang-format on */
+
+static void test_a_gate_moves_as_its_table_says(void **state)
+{
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(gate_cases); i++) {
+        const struct gate_case *c = &gate_cases[i];
+        struct gate_view view = { .never_blocks = c->flags & DRY, .time_is_over = c->flags & OVER };
+        const struct sm_row *row = gate_pick_row(c->from, c->on, &view);
+        int to = row ? sm_target(row, (uint8_t)c->from) : REFUSED;
+        if (to != c->to || (row && row->then != c->then))
+            fail_msg("case %zu goes to %d, not to %d, or does something else", i, to, c->to);
+        if (row)
+            take(&gate_machine, row);
+    }
+    assert_all_taken(&gate_machine);
+}
+
+/* ---- R18 ------------------------------------------------------------------------------------ */
+
+static void test_the_silence_of_a_fleet_begins_and_ends_as_its_table_says(void **state)
+{
+    (void)state;
+    static const struct {
+        enum silence_state from;
+        int holds, to;
+        uint32_t then;
+    } cases[] = {
+        { SILENCE_NONE, SILENCE_MOST_FELL, SILENCE_FROZEN, SM_DO(silence, SILENCE_FREEZE) },
+        { SILENCE_NONE, SILENCE_MOST_RETURNED, SILENCE_NONE, 0 },
+        { SILENCE_NONE, NONE, SILENCE_NONE, 0 },
+        { SILENCE_FROZEN, SILENCE_MOST_RETURNED, SILENCE_NONE, SM_DO(silence, SILENCE_THAW) },
+        { SILENCE_FROZEN, SILENCE_MOST_FELL, SILENCE_FROZEN, 0 },
+        { SILENCE_FROZEN, NONE, SILENCE_FROZEN, 0 },
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct sm_row *row =
+            sm_pick(&silence_machine, cases[i].from, SILENCE_WATCH, only, &cases[i].holds);
+        assert_non_null(row);
+        take(&silence_machine, row);
+        assert_int_equal(sm_target(row, (uint8_t)cases[i].from), cases[i].to);
+        assert_int_equal(row->then, cases[i].then);
+    }
+    assert_all_taken(&silence_machine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +583,10 @@ int main(void)
         cmocka_unit_test(test_a_rollout_moves_as_its_table_says),
         cmocka_unit_test(test_nothing_moves_an_ended_rollout),
         cmocka_unit_test(test_a_breach_is_tested_before_completion),
+        cmocka_unit_test(test_a_wave_moves_as_its_table_says),
+        cmocka_unit_test(test_every_wave_has_something_to_do_or_to_wait_for),
+        cmocka_unit_test(test_a_gate_moves_as_its_table_says),
+        cmocka_unit_test(test_the_silence_of_a_fleet_begins_and_ends_as_its_table_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

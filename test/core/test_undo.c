@@ -2,9 +2,11 @@
  * test_undo.c - rounds that are taken back, and the derived state built anew. */
 #include "core/place.h"
 #include "core/story.h"
+#include "core/waves.h"
 
 #include "base/suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -275,6 +277,280 @@ static void test_a_wish_that_nobody_else_remembers_can_be_replaced(void **state)
     assert_int_equal(story_changes(s, CHANGE_PICKED), 1);
 }
 
+/* ---- step by step --------------------------------------------------------------------------- */
+
+/* A story of waves, gates, domains, a floor, a freeze and a slow rollback, one command at a time.
+ * Each step begins at its second of the story, and so does the same step when it is told again. */
+struct step {
+    int64_t second;
+    void (*tell)(struct story *s);
+};
+
+/* All that happens before the instant of a step. */
+static void pass_to(struct story *s, const struct step *step)
+{
+    int64_t begin = STORY_BEGIN + step->second * SECOND;
+    if (s->now < begin)
+        story_wait(s, begin - 1 - s->now);
+    s->now = begin;
+}
+
+static void deploys(struct story *s)
+{
+    struct rollout_config config = story_config(3, 5);
+    config.min_available.value = 3;
+    story_waves(s, &config,
+                "one 2 soak 60 gate try dry gate go timeout 60; b [zone=b] batch 2;"
+                "rest gate end");
+    story_domains(s, &config, "zone max 1; rack fail 3");
+    story_deploy(s, "zone", "2/b", &config);
+}
+
+static void first_completes(struct story *s)
+{
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+}
+
+static void second_fails_and_the_wave_soaks(struct story *s)
+{
+    story_say(s, "web-02", "1/a", INSTANCE_FAILED);
+    assert_int_equal(story_newest(s)->wave_state, WAVE_SOAKING);
+}
+
+static void retries(struct story *s)
+{
+    story_verb(s, story_newest(s), VERB_RETRY);
+    assert_int_equal(story_newest(s)->wave_state, WAVE_RUNNING);
+}
+
+static void second_completes(struct story *s)
+{
+    story_say(s, "web-02", "2/b", INSTANCE_HEALTHY);
+}
+
+static void pauses(struct story *s)
+{
+    story_verb(s, story_newest(s), VERB_PAUSE);
+}
+
+static void resumes(struct story *s)
+{
+    story_verb(s, story_newest(s), VERB_RESUME);
+}
+
+static void soak_ends(struct story *s)
+{
+    story_tick(s);
+    assert_int_equal(story_newest(s)->wave_state, WAVE_GATED);
+    assert_int_equal(story_newest(s)->gate, 1);
+}
+
+static void gate_times_out(struct story *s)
+{
+    story_tick(s);
+    assert_int_equal(story_newest(s)->state, ROLLOUT_PAUSED);
+}
+
+static void resumes_the_gate(struct story *s)
+{
+    story_verb(s, story_newest(s), VERB_RESUME);
+    assert_int_equal(story_newest(s)->gate_state, GATE_WAITING);
+}
+
+static void promotes(struct story *s)
+{
+    story_promote(s, story_newest(s), false);
+}
+
+static void moves_to_another_zone(struct story *s)
+{
+    assert_string_equal(story_flying(s, story_newest(s)), "web-05");
+    story_say_labels(s, "web-05", "zone=new,rack=7");
+    assert_string_equal(story_flying(s, story_newest(s)), "web-05 web-06");
+}
+
+static void another_joins(struct story *s)
+{
+    story_register(s, "aaa", "zone=b,rack=9");
+}
+
+static void one_in_flight_leaves(struct story *s)
+{
+    story_delete(s, "web-06");
+    assert_string_equal(story_flying(s, story_newest(s)), "web-05 web-07");
+}
+
+/* Heard now for the last time. */
+static void fall_silent(struct story *s, const char *names)
+{
+    struct text rest = text_from(names);
+    struct text part;
+    while (text_cut(&rest, ' ', &part)) {
+        char name[16];
+        snprintf(name, sizeof name, "%.*s", TEXT_ARG(part));
+        story_say(s, name, "", SAME);
+        story_silence(s, name);
+    }
+}
+
+static void nothing_happens(struct story *s)
+{
+    story_tick(s);
+}
+
+static void most_say_nothing_more(struct story *s)
+{
+    fall_silent(s, "crowd-1 crowd-2 crowd-3 web-03 web-04 web-08");
+}
+
+static void most_are_missed(struct story *s)
+{
+    assert_false(silence_is_frozen(&s->fleet));
+    story_tick(s);
+    assert_true(silence_is_frozen(&s->fleet));
+}
+
+static void updates_in_the_freeze(struct story *s)
+{
+    story_say(s, "web-05", "2/b", INSTANCE_HEALTHY);
+    story_say(s, "web-07", "2/b", INSTANCE_FAILED);
+}
+
+static void most_come_back(struct story *s)
+{
+    story_say(s, "crowd-1", "", SAME);
+    story_say(s, "crowd-2", "", SAME);
+    story_say(s, "web-04", "", SAME);
+    story_say(s, "web-03", "", SAME);
+    assert_false(silence_is_frozen(&s->fleet));
+    assert_int_equal(story_newest(s)->open_wave, 2);
+}
+
+static void rolls_back_slowly(struct story *s)
+{
+    story_rollback_slowly(s, story_newest(s)->number, NULL);
+}
+
+static void goes_back(struct story *s)
+{
+    story_say(s, "web-07", "1/a", INSTANCE_HEALTHY);
+}
+
+static void most_say_nothing_more_again(struct story *s)
+{
+    fall_silent(s, "crowd-1 crowd-2 web-01 web-03 web-04");
+}
+
+static void aborts_in_the_freeze(struct story *s)
+{
+    story_verb(s, story_newest(s), VERB_ABORT);
+}
+
+static void deploys_in_the_freeze(struct story *s)
+{
+    deploys(s);
+    assert_true(story_newest(s)->frozen_at != 0);
+}
+
+static const struct step steps[] = {
+    { 0, deploys },
+    { 1, first_completes },
+    { 2, second_fails_and_the_wave_soaks },
+    { 30, retries },
+    { 31, second_completes },
+    { 51, pauses },
+    { 71, resumes },
+    { 111, soak_ends },
+    { 171, gate_times_out },
+    { 180, resumes_the_gate },
+    { 190, promotes },
+    { 191, moves_to_another_zone },
+    { 192, another_joins },
+    { 193, one_in_flight_leaves },
+    { 200, most_say_nothing_more },
+    { 290, most_are_missed },
+    { 300, updates_in_the_freeze },
+    { 310, most_come_back },
+    { 311, rolls_back_slowly },
+    { 312, goes_back },
+    { 320, most_say_nothing_more_again },
+    { 410, most_are_missed },
+    { 411, aborts_in_the_freeze },
+    { 412, deploys_in_the_freeze },
+    { 413, nothing_happens },
+};
+
+static void zoned_fleet(struct story *s)
+{
+    story_crowd(s);
+    story_fleet(s, 8, "zone=a,rack=1", "1/a");
+    story_say_labels(s, "web-05", "zone=b");
+    story_say_labels(s, "web-06", "zone=b,rack=2");
+    story_say_labels(s, "web-07", "zone=b,!rack");
+}
+
+static void test_each_step_is_taken_back_and_gives_the_same_when_it_is_told_again(void **state)
+{
+    struct story *s = *state;
+    zoned_fleet(s);
+
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        pass_to(s, &steps[i]);
+        s->keeps_rounds_open = true;
+        char *before = story_dump(s);
+        steps[i].tell(s);
+        char *after = story_dump(s);
+        undo_to(s, before);
+        steps[i].tell(s);
+        assert_same(s, after);
+        settle(s);
+        s->keeps_rounds_open = false;
+        free(after);
+    }
+}
+
+/* Only live rollouts remember a freeze; without any it is noticed anew, if at all. */
+static bool remembers(const struct story *s)
+{
+    return s->fleet.live_count > 0 || !silence_is_frozen(&s->fleet);
+}
+
+static void test_each_step_survives_a_restart(void **state)
+{
+    struct story *s = *state;
+    zoned_fleet(s);
+
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        pass_to(s, &steps[i]);
+        steps[i].tell(s);
+        if (remembers(s))
+            story_assert_survives(s);
+    }
+}
+
+static void test_all_steps_are_the_same_for_servers_that_take_over_after_each(void **state)
+{
+    struct story *s = *state;
+    struct story *other = story_new(NULL, 99);
+    zoned_fleet(s);
+    zoned_fleet(other);
+
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        pass_to(s, &steps[i]);
+        steps[i].tell(s);
+        pass_to(other, &steps[i]);
+        steps[i].tell(other);
+        char *dump = story_dump(s);
+        assert_same(other, dump);
+        if (remembers(other))
+            story_reload(other, 0);
+        assert_same(other, dump);
+        free(dump);
+    }
+
+    story_free(other);
+}
+
 /* What the engine writes: each changed record once, deletions first for a key used again. */
 struct seen {
     unsigned puts, deletes, rollouts;
@@ -391,6 +667,9 @@ int main(void)
         STORY(test_old_rollouts_are_forgotten_but_not_what_a_rollback_needs),
         STORY(test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones),
         STORY(test_a_wish_that_nobody_else_remembers_can_be_replaced),
+        STORY(test_each_step_is_taken_back_and_gives_the_same_when_it_is_told_again),
+        STORY(test_each_step_survives_a_restart),
+        STORY(test_all_steps_are_the_same_for_servers_that_take_over_after_each),
         STORY(test_each_changed_record_is_dirty_once),
         STORY(test_building_anew_gives_the_same),
         STORY(test_a_place_that_is_wrong_is_noticed),
