@@ -202,6 +202,8 @@ struct fleet {
     int64_t pruned_at;  /* when old records were last looked for */
     struct text actor;  /* of the present command; borrowed for its time */
     bool is_frozen;     /* the store takes no writes: fleet_reserve() fails with ERR_STORE */
+    bool is_held; /* agents know newer orders than this state: nobody is picked, and nothing is
+                     a breach, until an operator confirms (RELIABILITY, FS9) */
 };
 
 #define FLEET_CHUNK 1024u

@@ -52,8 +52,8 @@ static enum rollout_cause threshold_breach(const struct rollout *r)
 static enum rollout_cause breach(const struct fleet *fleet, const struct rollout *r)
 {
     const struct tally *t = rollout_tally(r);
-    if (!r->live || r->stopped_at != 0)
-        return ROLLOUT_CAUSE_NONE; /* what was seen meanwhile is judged when clocks go on */
+    if (!r->live || r->stopped_at != 0 || fleet->is_held)
+        return ROLLOUT_CAUSE_NONE; /* what was seen meanwhile is judged when it goes on */
     enum rollout_cause cause = threshold_breach(r);
     if (cause != ROLLOUT_CAUSE_NONE)
         return cause;
@@ -95,8 +95,9 @@ bool progress_may_take_available(const struct rollout *r)
 /* Asking parks what a full domain keeps back; no record knows of that. */
 bool progress_can_pick(const struct rollout *r)
 {
-    return r->live && r->state == ROLLOUT_RUNNING && r->stopped_at == 0 &&
-           progress_free_slots(r) > 0 && rollout_tally(r)->pending_online > 0 &&
+    return r->live && r->state == ROLLOUT_RUNNING && !r->live->lots.fleet->is_held &&
+           r->stopped_at == 0 && progress_free_slots(r) > 0 &&
+           rollout_tally(r)->pending_online > 0 &&
            lots_next(&r->live->lots, progress_may_take_available(r)) != ORDERED_NONE;
 }
 
@@ -180,7 +181,7 @@ static void pick(struct fleet *fleet, struct rollout *r)
     /* The time in which nobody was in flight is no lack of progress (P3). */
     if (rollout_tally(r)->in_progress == 0 && r->live->landed_at != fleet->now)
         r->progressed_at = fleet->now;
-    for (; slots > 0 && r->stopped_at == 0; slots--) {
+    for (; slots > 0 && r->stopped_at == 0 && !fleet->is_held; slots--) {
         uint32_t slot = lots_next(&r->live->lots, progress_may_take_available(r));
         if (slot == ORDERED_NONE)
             return;

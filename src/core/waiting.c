@@ -41,6 +41,7 @@ static bool holds(const struct facts *f, enum waiting_reason reason)
     const struct tally *t = f->tally;
     bool is_running = f->is_running;
     switch (reason) {
+    case WAITING_HELD: return r->live->lots.fleet->is_held;
     case WAITING_PAUSED: return r->state == ROLLOUT_PAUSED;
     case WAITING_BATCH_FULL:
         return is_running && t->in_progress > 0 &&
@@ -147,6 +148,7 @@ static struct waiting describe(const struct fleet *fleet, const struct rollout *
         w.until = r->leftover_at;
         break;
     case WAITING_PAUSED: w.since = r->paused_at; break;
+    case WAITING_HELD:
     case WAITING_STORE:
     case WAITING_REASON_COUNT: break;
     }

@@ -14,6 +14,7 @@
 /* Most important first; the order is that of the answer. */
 #define WAITING_REASONS(X)                                                                      \
     X(WAITING_STORE,       "store",            "the store does not accept writes now")          \
+    X(WAITING_HELD,        "held",             "agents know newer orders than this database: until an operator confirms") \
     X(WAITING_PAUSED,      "paused",           "until an operator resumes it")                  \
     X(WAITING_BATCH_FULL,  "batch_full",       "every slot is taken, or nobody else is left to pick") \
     X(WAITING_BARRIER,     "barrier",          "the whole batch must be done before the next one") \

@@ -66,7 +66,7 @@ void engine_heed_observed(struct engine *e, uint32_t slot, uint64_t term, uint32
         r->term_seen = term;
     if (r->is_held || r->is_confirmed)
         return;
-    r->is_held = true;
+    r->is_held = e->fleet.is_held = true;
     log_held(e, inst, term, generation);
 }
 
@@ -106,7 +106,7 @@ static enum engine_outcome take_term(struct engine *e)
     switch (r->job.result) {
     case STORE_DURABLE:
         r->term = r->job.term;
-        r->is_held = false;
+        r->is_held = e->fleet.is_held = false;
         r->is_confirmed = true;
         log_confirmed(e);
         return ENGINE_DURABLE;

@@ -122,6 +122,7 @@ static void describe(const struct rollout *r, const struct waiting *waiting, str
     case WAITING_OFFLINE: describe_offline(waiting, out); return;
     case WAITING_LEFTOVER: describe_leftovers(r, out); return;
     case WAITING_PAUSED: describe_pause(r, out); return;
+    case WAITING_HELD:
     case WAITING_STORE:
     case WAITING_REASON_COUNT: break;
     }

@@ -362,14 +362,23 @@ class OldCopies(Backups):
         said = [entry for entry in home.log if "old copy" in entry["message"]]
         self.assertEqual([("web-1", f"1.{newest}", f"1.{known}")],
                          [(entry["instance"], entry["seen"], entry["known"]) for entry in said])
+        self.expect(kit.register(home.client(), "web-2"), 201)
+        self.beat(home, code_version="2", observed_generation=newest, observed_term=1)
+        live = home.ask("GET", "/deploy/status").json()["deployments"][0]
+        self.assertEqual("held", live["waiting"][0]["reason"])
+        self.assertEqual((1, 0), (live["progress"]["pending_instances"],
+                                  live["progress"]["in_progress_instances"]))
         confirmed = self.run_dides("confirm", home=home)
         self.assertIn("term 2", confirmed.stdout)
         self.assertEqual(0, home.metrics()["dides_held"])
-        self.assertEqual(2, self.beat(home, observed_generation=newest, observed_term=1)["term"])
+        reply = self.beat(home, code_version="2", observed_generation=newest, observed_term=1)
+        self.assertEqual(2, reply["term"])
         self.assertEqual(0, home.metrics()["dides_held"])
+        record = home.ask("POST", f"/deploy/progress?id={live['id']}", {}).json()["deployment"]
+        self.assertEqual(1, record["progress"]["in_progress_instances"], record)
         home.release()
         home.start()
-        self.assertEqual(2, self.beat(home)["term"])
+        self.assertEqual(2, self.beat(home, code_version="2")["term"])
 
     def test_a_restored_server_goes_on_at_once_under_a_new_term(self):
         home, newest = self.advanced()
