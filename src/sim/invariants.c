@@ -274,7 +274,8 @@ bool witness_begin(struct witness *w, struct fleet *fleet)
     w->changed_count = 0;
     if (!make_room(w))
         return false;
-    memset(w->members, 0, w->member_capacity * sizeof *w->members);
+    if (w->member_capacity > 0)
+        memset(w->members, 0, w->member_capacity * sizeof *w->members);
     memset(w->rollouts, 0, w->rollout_capacity * sizeof *w->rollouts);
     for (uint32_t slot = 0; slot < fleet->slot_count; slot++)
         w->members[slot] = seen_member_of(fleet, slot);

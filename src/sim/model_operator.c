@@ -165,7 +165,8 @@ static void do_step(struct model *m)
     } else if (step->action != PLAN_BEHAVE) {
         model_tell(m, "step %u (%s): done", m->step + 1, name_of(step));
     }
-    if (round > m->settled) {
+    bool is_open = m->fleet && (m->is_committing || fleet_is_dirty(m->fleet));
+    if (code == ERR_NONE && is_open && round > m->settled) {
         m->unsettled_steps[m->unsettled_count] = m->step;
         m->unsettled_rounds[m->unsettled_count++] = round;
     }

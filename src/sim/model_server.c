@@ -156,10 +156,9 @@ static void finish_commit(struct model *m)
         model_break(m, &(struct err){ .code = ERR_MEMORY, .text = "no memory for the store" });
     fleet_settle(m->fleet, m->batch_round);
     m->settled = m->batch_round;
-    if (m->calls) {
+    if (m->calls)
         network_release(m);
-        operator_settled(m);
-    }
+    operator_settled(m);
 }
 
 /* Hands what changed to the store, unless a commit is under way. */
