@@ -4,7 +4,8 @@
 #include "sim/plan.h"
 #include "sim/plan_document.h"
 
-#define FLEET "generate: [{count: 3, prefix: web-}]\n"
+#define FLEET   "generate: [{count: 3, prefix: web-}]\n"
+#define VIRTUAL "mode: virtual\n" FLEET
 
 /* The example of the specification. */
 static const char full[] =
@@ -52,7 +53,8 @@ static void test_the_field_tables_keep_their_own_rules(void **state)
     struct err err = { 0 };
     (void)state;
 
-    if (!json_table_check(&plan_table, &err) || !json_table_check(&behaviour_table, &err))
+    if (!json_table_check(&plan_table, &err) || !json_table_check(&behaviour_table, &err) ||
+        !json_table_check(&faults_table, &err))
         fail_msg("%s", err.text);
 }
 
@@ -205,7 +207,16 @@ static const struct refusal refusals[] = {
     { "- 1\n", "the file must have keys" },
     { "a: {b\n", "line " },
     { "speed: 2\n", "the file has no instances" },
-    { FLEET "mode: virtual\n", "/mode: virtual is not available yet" },
+    { FLEET "faults: {loss: 1%}\n", "/faults: faults need mode: virtual" },
+    { FLEET "wait: 30s\n", "/wait: wait needs mode: virtual" },
+    { VIRTUAL "faults: {loss: '10'}\n", "/faults/loss: \"10\" is no share" },
+    { VIRTUAL "faults: {loss: 100%}\n", "/faults/loss: 100% leaves nothing to simulate" },
+    { VIRTUAL "faults: {commit: {fail: 100%}}\n", "/faults/commit/fail: 100% leaves nothing" },
+    { VIRTUAL "faults: {delay: 5s-1s}\n", "/faults/delay: the range" },
+    { VIRTUAL "faults: {crash: {down: 5s}}\n", "/faults/crash" },
+    { VIRTUAL "faults: {silence: [{share: 60%, from: 5m, until: 5m}]}\n",
+      "/faults/silence/0: ends before it begins" },
+    { VIRTUAL "faults: {gremlins: 1%}\n", "/faults/gremlins: " },
     { FLEET "mode: warp\n", "/mode: " },
     { FLEET "speed: 0\n", "/speed: 0 (as fast as possible) needs virtual time" },
     { FLEET "speed: -1\n", "/speed: " },
@@ -339,10 +350,76 @@ static void test_addresses_carry_over_their_bytes(void **state)
     arena_release(&arena);
 }
 
+static void test_faults_of_virtual_mode_are_read(void **state)
+{
+    struct plan plan;
+    struct err err = { 0 };
+    (void)state;
+
+    if (!plan_read(&plan,
+                   TEXT(VIRTUAL
+                        "wait: 30s\n"
+                        "faults: {loss: 2%, duplicate: 1.5%, delay: 10ms-2s,\n"
+                        "         crash: {every: 10m, down: 5s-60s}, silent: {every: 1h},\n"
+                        "         restart: {every: 20m}, commit: {takes: 5ms, fail: 1%},\n"
+                        "         silence: [{share: 60%, from: 5m, until: 8m}], until: 30m}\n"),
+                   &err))
+        fail_msg("%s", err.text);
+
+    const struct faults *f = &plan.faults;
+    assert_int_equal(plan.mode, PLAN_VIRTUAL);
+    assert_int_equal(plan.wait_ms, 30000);
+    assert_int_equal(f->loss, 200);
+    assert_int_equal(f->duplicate, 150);
+    assert_true(f->delay_min_ms == 10 && f->delay_max_ms == 2000);
+    assert_true(f->crash.every_ms == 600000 && f->crash.down_max_ms == 60000);
+    assert_true(f->silent.every_ms == 3600000 && f->restart.every_ms == 1200000);
+    assert_true(f->commit_min_ms == 5 && f->commit_max_ms == 5 && f->commit_fail == 100);
+    assert_int_equal(f->silence_count, 1);
+    assert_true(f->silences[0].share == 6000 && f->silences[0].until_ms == 480000);
+    assert_int_equal(f->until_ms, 1800000);
+    assert_false(faults_are_none(f));
+    plan_release(&plan);
+}
+
+static void test_virtual_time_passes_as_written_and_as_fast_as_possible(void **state)
+{
+    struct plan plan;
+    struct err err = { 0 };
+    (void)state;
+
+    assert_true(plan_read(&plan, TEXT(VIRTUAL "behaviours: {normal: {latency: 10s}}\n"), &err));
+    assert_int_equal(plan.speed, 0);
+    assert_true(faults_are_none(&plan.faults));
+    plan_release(&plan);
+
+    assert_true(
+        plan_read(&plan, TEXT(VIRTUAL "speed: 10\nbehaviours: {normal: {latency: 10s}}\n"), &err));
+    assert_int_equal(plan.speed, 10);
+    assert_true(plan.behaviours[0].latency_min_ms == 10000);
+    plan_release(&plan);
+}
+
+static void test_another_seed_may_be_asked_for(void **state)
+{
+    struct plan plan;
+    struct err err = { 0 };
+    uint64_t seed = 77;
+    (void)state;
+
+    assert_true(plan_read_seeded(&plan, TEXT(VIRTUAL "seed: 3\n"), &seed, &err));
+
+    assert_int_equal(plan.seed, 77);
+    plan_release(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_field_tables_keep_their_own_rules),
+        cmocka_unit_test(test_faults_of_virtual_mode_are_read),
+        cmocka_unit_test(test_virtual_time_passes_as_written_and_as_fast_as_possible),
+        cmocka_unit_test(test_another_seed_may_be_asked_for),
         cmocka_unit_test_setup_teardown(test_the_head_is_taken_as_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_instances_come_before_generated_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(test_start_versions_are_interned, setup, teardown),
