@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * sim.c - `dides sim`: a simulated fleet against a real server. Connects the simulator's ports to
- * the loop and the HTTP client, tells what happens line by line, and judges the run at its end. */
+ * the loop and the HTTP client, tells what happens line by line, and judges the run at its end.
+ * Virtual mode, which needs no server, is in sim_virtual.c. */
 #include "base/cleanup.h"
 #include "cmd/commands.h"
 #include "cmd/exit_code.h"
@@ -341,24 +342,50 @@ static const struct option_row rows[] = {
       .meaning = "virtual mode: tell every event" },
 };
 /* clang-format on */
-static const char *const synopsis[] = { "FILE.yaml [--server URL] [--duration D]", NULL };
+static const char *const synopsis[] = {
+    "FILE.yaml [--server URL] [--duration D] [--seed N] [--trace]",
+    "--seeds N [--seed FIRST] [--trace]",
+    NULL,
+};
 static const char *const details[] = {
     "Every instance of the file registers, sends heartbeats, and carries out what the server "
-    "wishes, "
-    "as well or as badly as its behaviour says. The same file and seed make the same choices.",
+    "wishes, as well or as badly as its behaviour says. The same file and seed make the same "
+    "choices.",
     "With a script it ends when all steps are done and no rollout is live; without one it goes on "
     "until Ctrl-C. In http mode the key speed divides latencies, flap periods and the times of the "
     "script, so that a file made for hours can be shown in minutes.",
-    "It ends with 0 only if nothing that can be seen from outside was wrong: counters that do not "
-    "add "
-    "up, too many instances in progress, too many live rollouts, ended records that change; and if "
-    "no "
-    "step of the script was refused.",
+    "In mode: virtual no server is needed: the very core of dides server runs in this process "
+    "under a virtual clock, with a network, a store and agents that are modelled. Nothing waits "
+    "(key speed: virtual seconds per second, 0, the default, as fast as possible), a million "
+    "instances fit, and the same file gives the same output, byte for byte; the line \"state\" at "
+    "the end is a hash of all records and all events. Heartbeats come as often as the server says, "
+    "or with the key wait (30s) are held until there is news.",
+    "What goes wrong in virtual mode stands under the key faults, each part of which may be left "
+    "out: loss (2%, of messages, each way), duplicate (1%, of requests), delay (0ms-500ms, of each "
+    "message, so that they overtake each other), crash ({every: 10m, down: 5s-60s}: the agent of "
+    "some instance dies and starts again), silent ({every: 30m}: some instance is cut off for "
+    "ever), restart ({every: 20m, down: 0s-2m}: the server dies, and another loads what was "
+    "committed), commit ({takes: 0ms-20ms, fail: 1%}: the store is slow, or refuses and changes "
+    "are taken back), silence ([{share: 60%, from: 5m, until: 8m}]: a share of the fleet is cut "
+    "off for a while) and until (30m: all of it stops). What instances do wrong themselves, such "
+    "as failing, crashing, lying and flapping, is their behaviour.",
+    "After every event what must always hold is checked. If it does not, the simulation ends with "
+    "one line, seed=N tick=MS I13 and a sentence, and the last 50 events; --trace with the same "
+    "seed tells everything that led to it. With --seeds no file is needed: each seed draws a small "
+    "fleet, its faults, its rollouts and what operators do, lets them go on for a while, then "
+    "stops the faults and claims that everything ends, waits for an operator, or for an instance "
+    "that is gone.",
+    "It ends with 0 only if nothing was wrong: in http mode what can be seen from outside, such as "
+    "counters that do not add up, too many instances in progress, too many live rollouts, ended "
+    "records that change; in virtual mode every invariant; and if no step of the script was "
+    "refused.",
     NULL
 };
 static const struct command_example examples[] = {
     { "dides sim fleet.yaml --duration 10m", "Ten minutes of the fleet in the file" },
     { "dides sim fleet.yaml --server http://10.0.0.5:7420", "The same against another server" },
+    { "dides sim --seeds 1000", "A thousand small fleets in virtual time, a few seconds" },
+    { "dides sim --seed 1137 --trace", "One of them again, event by event" },
     { NULL, NULL },
 };
 
