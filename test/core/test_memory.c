@@ -2,6 +2,7 @@
  * test_memory.c - every request for memory fails in turn. A command then either succeeds or says
  * ERR_MEMORY and has changed nothing; and nothing leaks (FS11 of the reliability guide). */
 #include "core/story.h"
+#include "core/waves.h"
 
 #include "base/suite.h"
 
@@ -127,6 +128,99 @@ static void due(struct story *s)
     s->now += SECOND;
 }
 
+static void zoned(struct story *s)
+{
+    story_crowd(s);
+    some(s);
+    story_say_labels(s, "web-01", "zone=a,rack=1");
+    story_say_labels(s, "web-02", "zone=b,rack=1");
+    story_say_labels(s, "web-03", "zone=a");
+    story_say_labels(s, "web-04", "zone=c,rack=2");
+}
+
+static struct rollout_config in_waves(struct story *s, const char *waves)
+{
+    struct rollout_config config = story_config(3, 2);
+    story_waves(s, &config, waves);
+    story_domains(s, &config, "zone max 1; rack max 50% fail 3");
+    return config;
+}
+
+/* web-01 and web-06 are the first wave, web-06 because it is broken. */
+static void waves_begun(struct story *s)
+{
+    zoned(s);
+    struct rollout_config config = in_waves(s, "one 2; two 2; rest");
+    story_deploy(s, "env=prod", "7/g", &config);
+    story_say(s, "web-01", "7/g", INSTANCE_HEALTHY);
+}
+
+static void gate_waits(struct story *s)
+{
+    zoned(s);
+    struct rollout_config config = in_waves(s, "one 2 gate go limit 1; two 2; rest");
+    story_deploy(s, "env=prod", "7/g", &config);
+    story_say(s, "web-01", "7/g", INSTANCE_HEALTHY);
+    story_say(s, "web-06", "7/g", INSTANCE_HEALTHY);
+    assert_true(waves_can_promote(story_newest(s)));
+}
+
+static void gate_waits_with_a_full_log(struct story *s)
+{
+    gate_waits(s);
+    fill_the_log(s);
+}
+
+static void waves_done(struct story *s)
+{
+    zoned(s);
+    struct rollout_config config = in_waves(s, "one 2 soak 60 gate go; two 2 gate go; rest");
+    struct rollout *r = story_deploy(s, "env=prod", "7/g", &config);
+    story_say_all(s, "web-06 web-01", "7/g", INSTANCE_HEALTHY);
+    story_promote(s, r, true);
+    story_say_all(s, "web-02 web-03 web-04 web-05", "7/g", INSTANCE_HEALTHY);
+    assert_int_equal(r->state, ROLLOUT_COMPLETED);
+}
+
+/* Four of seven that are not in flight say nothing any more, and are missed with the next tick. */
+static void nearly_frozen(struct story *s)
+{
+    waves_begun(s);
+    story_silence(s, "crowd-1");
+    story_silence(s, "crowd-2");
+    story_silence(s, "crowd-3");
+    story_silence(s, "web-04");
+    story_silence(s, "web-05");
+    story_wait(s, 89 * SECOND);
+    s->now += SECOND;
+}
+
+/* Everybody but the members, and the log of the round is full. */
+static void nearly_frozen_with_a_full_log(struct story *s)
+{
+    waves_begun(s);
+    fill_the_log(s);
+    for (uint32_t slot = 0; slot < s->fleet.slot_count; slot++) {
+        struct text name = instance_key(fleet_at(&s->fleet, slot));
+        s->is_silent[slot] = !text_starts_with(name, TEXT("web"));
+    }
+    story_wait(s, 89 * SECOND);
+    s->now += SECOND;
+}
+
+/* One more return, and the fleet is heard again. */
+static void nearly_thawed(struct story *s)
+{
+    nearly_frozen(s);
+    story_tick(s);
+    assert_true(silence_is_frozen(&s->fleet));
+    s->now += MINUTE;
+    story_say(s, "web-04", "", SAME);
+    story_say(s, "web-05", "", SAME);
+    assert_true(silence_is_frozen(&s->fleet));
+    fill_the_log(s);
+}
+
 /* ---- the commands --------------------------------------------------------------------------- */
 
 static bool registers(struct story *s, struct err *err)
@@ -190,6 +284,60 @@ static bool hears_failure(struct story *s, struct err *err)
     return hears(s, "web-02", INSTANCE_FAILED, err);
 }
 
+/* The last one of its wave. */
+static bool hears_the_end_of_a_wave(struct story *s, struct err *err)
+{
+    return hears(s, "web-06", INSTANCE_HEALTHY, err);
+}
+
+static bool hears_a_failure_in_a_wave(struct story *s, struct err *err)
+{
+    struct heartbeat_command worse = { .has_status = true, .status = INSTANCE_FAILED };
+    struct heartbeat_result result;
+    uint32_t slot = fleet_find(&s->fleet, TEXT("web-01"));
+    return fleet_heartbeat(&s->fleet, slot, &worse, &result, err);
+}
+
+/* In flight or not, and in a domain that nobody has seen. */
+static bool relabels(struct story *s, const char *name, struct err *err)
+{
+    struct label_change labels[] = { { TEXT("zone"), TEXT("never seen"), false },
+                                     { TEXT("rack"), TEXT("neither"), false } };
+    struct heartbeat_command command = { .labels = labels, .label_count = 2 };
+    struct heartbeat_result result;
+    return fleet_heartbeat(&s->fleet, fleet_find(&s->fleet, text_from(name)), &command, &result,
+                           err);
+}
+
+static bool relabels_one_in_flight(struct story *s, struct err *err)
+{
+    return relabels(s, "web-06", err);
+}
+
+static bool relabels_a_candidate(struct story *s, struct err *err)
+{
+    return relabels(s, "web-05", err);
+}
+
+static bool registers_in_a_new_domain(struct story *s, struct err *err)
+{
+    struct label_change labels[] = { { TEXT("env"), TEXT("prod"), false },
+                                     { TEXT("zone"), TEXT("never seen"), false } };
+    struct register_command command = {
+        .name = TEXT("new"), .labels = labels, .label_count = 2, .has_labels = true
+    };
+    struct register_result result;
+    return fleet_register(&s->fleet, &command, &result, err);
+}
+
+static bool hears_one_come_back(struct story *s, struct err *err)
+{
+    struct heartbeat_command command = { 0 };
+    struct heartbeat_result result;
+    return fleet_heartbeat(&s->fleet, fleet_find(&s->fleet, TEXT("crowd-1")), &command, &result,
+                           err);
+}
+
 static bool deletes(struct story *s, struct err *err)
 {
     uint32_t slot = fleet_find(&s->fleet, TEXT("web-02"));
@@ -200,6 +348,14 @@ static bool deploys(struct story *s, struct err *err)
 {
     struct rollout_config config = story_config(3, 1);
     struct deploy_command command = story_request(s, "env in (prod,dev)", "8/h", &config);
+    return fleet_deploy(&s->fleet, &command, NULL, err) != NULL;
+}
+
+static bool deploys_in_waves(struct story *s, struct err *err)
+{
+    struct rollout_config config =
+        in_waves(s, "one [zone=a] soak 60 gate go; two 20%; three 1 gate go gate on; rest");
+    struct deploy_command command = story_request(s, "env=prod", "8/h", &config);
     return fleet_deploy(&s->fleet, &command, NULL, err) != NULL;
 }
 
@@ -225,6 +381,11 @@ static bool aborts(struct story *s, struct err *err)
 static bool resumes(struct story *s, struct err *err)
 {
     return does(s, VERB_RESUME, err);
+}
+
+static bool promotes(struct story *s, struct err *err)
+{
+    return does(s, VERB_PROMOTE, err);
 }
 
 static bool retries(struct story *s, struct err *err)
@@ -263,6 +424,18 @@ TRIAL(test_a_resume_without_memory, paused_with_a_full_log, resumes)
 TRIAL(test_a_retry_without_memory, paused_with_a_full_log, retries)
 TRIAL(test_a_deletion_without_memory, one_away_with_a_full_log, deletes)
 
+TRIAL(test_a_deploy_in_waves_without_memory, zoned, deploys_in_waves)
+TRIAL(test_the_end_of_a_wave_without_memory, waves_begun, hears_the_end_of_a_wave)
+TRIAL(test_a_joiner_of_a_new_domain_without_memory, waves_begun, registers_in_a_new_domain)
+TRIAL(test_a_new_domain_of_one_in_flight_without_memory, waves_begun, relabels_one_in_flight)
+TRIAL(test_a_new_domain_of_a_candidate_without_memory, waves_begun, relabels_a_candidate)
+TRIAL(test_a_promotion_without_memory, gate_waits_with_a_full_log, promotes)
+TRIAL(test_a_slow_rollback_of_waves_without_memory, waves_done, rolls_back)
+TRIAL(test_a_rollback_amid_waves_without_memory, gate_waits, rolls_back)
+TRIAL(test_a_failure_in_a_wave_without_memory, gate_waits_with_a_full_log,
+      hears_a_failure_in_a_wave)
+TRIAL(test_a_thaw_without_memory, nearly_thawed, hears_one_come_back)
+
 /* Commands that find room enough in what was reserved before. */
 static void test_small_commands_without_memory(void **state)
 {
@@ -281,26 +454,75 @@ static void test_small_commands_without_memory(void **state)
 }
 
 /* A tick may do a part; the rest comes when there is memory. */
-static void test_a_tick_without_memory_goes_on_later(void **state)
+static void tick_without_memory(void (*before)(struct story *s), void (*claim)(struct story *s))
 {
-    (void)state;
     bool has_failed = true;
-
+    size_t failures = 0;
     for (size_t n = 1; has_failed; n++) {
         struct story *s = story_new(NULL, 7);
-        due(s);
+        before(s);
         s->keeps_rounds_open = true;
         story_command(s);
         faulty_memory_fail(&s->memory, n, true);
         bool ticked = ticks(s, &s->err);
         has_failed = s->memory.failures > 0;
+        failures += has_failed ? 1 : 0;
         faulty_memory_fail(&s->memory, 0, false);
         assert_true(ticked || s->err.code == ERR_MEMORY);
         story_check(s);
         story_tick(s);
-        assert_int_equal(fleet_rollout(&s->fleet, 1)->state, ROLLOUT_FAILED);
+        claim(s);
         story_free(s);
     }
+    assert_true(failures > 0); /* it asks for memory at all */
+}
+
+static void claim_failed(struct story *s)
+{
+    assert_int_equal(fleet_rollout(&s->fleet, 1)->state, ROLLOUT_FAILED);
+}
+
+static void test_a_tick_without_memory_goes_on_later(void **state)
+{
+    (void)state;
+
+    tick_without_memory(due, claim_failed);
+}
+
+static void claim_frozen(struct story *s)
+{
+    assert_true(silence_is_frozen(&s->fleet));
+    assert_int_equal(story_newest(s)->stopped_at, s->now);
+}
+
+static void test_a_freeze_without_memory_comes_later(void **state)
+{
+    (void)state;
+
+    tick_without_memory(nearly_frozen_with_a_full_log, claim_frozen);
+}
+
+static void claim_thawed(struct story *s)
+{
+    assert_false(silence_is_frozen(&s->fleet));
+    assert_int_equal(story_newest(s)->stopped_at, 0);
+}
+
+/* All who are missed are deleted: nobody but time notices. */
+static void nobody_is_missed(struct story *s)
+{
+    nearly_thawed(s);
+    story_delete(s, "crowd-1");
+    story_delete(s, "crowd-2");
+    story_delete(s, "crowd-3");
+    fill_the_log(s);
+}
+
+static void test_a_thaw_by_time_without_memory_comes_later(void **state)
+{
+    (void)state;
+
+    tick_without_memory(nobody_is_missed, claim_thawed);
 }
 
 static void test_an_empty_fleet_without_memory(void **state)
@@ -341,6 +563,18 @@ int main(void)
         cmocka_unit_test(test_a_resume_without_memory),
         cmocka_unit_test(test_a_retry_without_memory),
         cmocka_unit_test(test_a_deletion_without_memory),
+        cmocka_unit_test(test_a_deploy_in_waves_without_memory),
+        cmocka_unit_test(test_the_end_of_a_wave_without_memory),
+        cmocka_unit_test(test_a_joiner_of_a_new_domain_without_memory),
+        cmocka_unit_test(test_a_new_domain_of_one_in_flight_without_memory),
+        cmocka_unit_test(test_a_new_domain_of_a_candidate_without_memory),
+        cmocka_unit_test(test_a_promotion_without_memory),
+        cmocka_unit_test(test_a_slow_rollback_of_waves_without_memory),
+        cmocka_unit_test(test_a_rollback_amid_waves_without_memory),
+        cmocka_unit_test(test_a_failure_in_a_wave_without_memory),
+        cmocka_unit_test(test_a_thaw_without_memory),
+        cmocka_unit_test(test_a_freeze_without_memory_comes_later),
+        cmocka_unit_test(test_a_thaw_by_time_without_memory_comes_later),
         cmocka_unit_test(test_small_commands_without_memory),
         cmocka_unit_test(test_a_tick_without_memory_goes_on_later),
         cmocka_unit_test(test_an_empty_fleet_without_memory),
