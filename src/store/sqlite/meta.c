@@ -59,7 +59,7 @@ static bool find_value(struct store *s, struct text name, char space[static SQLI
 bool sqlite_meta_get(struct store *s, struct text name, char space[static SQLITE_META_SIZE],
                      struct text *ret, struct err *err)
 {
-    bool found;
+    bool found = false;
     if (!find_value(s, name, space, &found, ret, err))
         return false;
     return found ||
@@ -91,7 +91,7 @@ bool sqlite_term_load(struct store *s, struct err *err)
 {
     char space[SQLITE_META_SIZE];
     struct text value;
-    bool found;
+    bool found = false;
     s->term = 1;
     if (!find_value(s, TERM_NAME, space, &found, &value, err))
         return false;
