@@ -94,8 +94,8 @@ static bool list_unresolved(struct fleet *fleet, const struct rollout *source, u
 
 /* ---- preparing ------------------------------------------------------------------------------ */
 
-/* A caller's configuration says nothing of waves: they are those of the source, without their own
- * limits, soaks and gates. That of an earlier rollback of the same source says them already. */
+/* A caller's configuration says nothing of waves: they are those of the source, with their soaks and
+ * gates, but the limits of all of them are the caller's. That of an earlier rollback of the same source says them already. */
 static void borrow_waves(struct rollout_config *config, const struct rollout_config *source,
                          struct wave_config waves[static LIMIT_WAVES])
 {
@@ -105,7 +105,10 @@ static void borrow_waves(struct rollout_config *config, const struct rollout_con
                                          .has_size = w->has_size,
                                          .size = w->size,
                                          .has_selector = w->has_selector,
-                                         .selector_text = w->selector_text };
+                                         .selector_text = w->selector_text,
+                                         .soak_ms = w->soak_ms,
+                                         .gates = w->gates,
+                                         .gate_count = w->gate_count };
     }
     config->strategy = source->strategy;
     config->waves = waves;

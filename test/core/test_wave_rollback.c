@@ -271,7 +271,7 @@ static void test_each_of_repeated_rollbacks_knows_the_waves_of_its_source(void *
     assert_string_equal(story_wave_members(s, back, 2), "web-01 web-02");
 }
 
-static void test_a_configuration_of_the_rollback_itself_has_no_soaks_and_gates(void **state)
+static void test_a_configuration_of_the_rollback_itself_replaces_limits_and_keeps_gates(void **state)
 {
     struct story *s = *state;
     completed(s, "first 2 soak 60; second 2 batch 1 gate go; rest limit 1 gate go", 1);
@@ -282,8 +282,12 @@ static void test_a_configuration_of_the_rollback_itself_has_no_soaks_and_gates(v
     assert_string_equal(story_flying(s, back), "web-05 web-06");
     story_say(s, "web-05", "2/b", INSTANCE_FAILED);
     restored(s, "web-06");
+    assert_true(story_waits(s, back, WAITING_GATE));
+    story_promote(s, back, false);
     assert_string_equal(story_flying(s, back), "web-03 web-04");
     restored(s, "web-03 web-04");
+    assert_true(story_waits(s, back, WAITING_GATE));
+    story_promote(s, back, false);
     assert_string_equal(story_flying(s, back), "web-01 web-02");
 }
 
@@ -392,7 +396,7 @@ int main(void)
         STORY(test_joiners_of_the_last_wave_go_back_first),
         STORY(test_members_go_back_with_the_wave_they_came_in_whatever_their_labels_are_now),
         STORY(test_each_of_repeated_rollbacks_knows_the_waves_of_its_source),
-        STORY(test_a_configuration_of_the_rollback_itself_has_no_soaks_and_gates),
+        STORY(test_a_configuration_of_the_rollback_itself_replaces_limits_and_keeps_gates),
         STORY(test_an_undecided_gate_of_a_rollback_pauses_or_ends_it),
         STORY(test_a_rollout_is_rolled_back_from_a_soak_a_gate_and_a_pause_at_it),
         STORY(test_a_retry_of_a_slow_rollback_is_as_slow),
