@@ -94,8 +94,9 @@ static bool list_unresolved(struct fleet *fleet, const struct rollout *source, u
 
 /* ---- preparing ------------------------------------------------------------------------------ */
 
-/* A caller's configuration says nothing of waves: they are those of the source, with their soaks and
- * gates, but the limits of all of them are the caller's. That of an earlier rollback of the same source says them already. */
+/* A caller's configuration says nothing of waves: they are those of the source, with their soaks
+ * and gates, but the limits of all of them are the caller's. That of an earlier rollback of the
+ * same source says them already. */
 static void borrow_waves(struct rollout_config *config, const struct rollout_config *source,
                          struct wave_config waves[static LIMIT_WAVES])
 {

@@ -271,7 +271,8 @@ static void test_each_of_repeated_rollbacks_knows_the_waves_of_its_source(void *
     assert_string_equal(story_wave_members(s, back, 2), "web-01 web-02");
 }
 
-static void test_a_configuration_of_the_rollback_itself_replaces_limits_and_keeps_gates(void **state)
+static void test_a_configuration_of_the_rollback_itself_replaces_limits_and_keeps_gates(
+    void **state)
 {
     struct story *s = *state;
     completed(s, "first 2 soak 60; second 2 batch 1 gate go; rest limit 1 gate go", 1);
