@@ -271,6 +271,27 @@ static void test_a_breach_pause_that_is_resumed_in_a_freeze_gets_its_time_after_
     assert_int_equal(r->state, ROLLOUT_PAUSED);
 }
 
+static void test_a_gate_that_runs_again_in_a_freeze_gets_its_time_after_it(void **state)
+{
+    struct story *s = *state;
+    struct rollout_config config = story_config(1, 5);
+    story_waves(s, &config, "one 1 gate go timeout 300; rest");
+    struct rollout *r = one_in_flight(s, config);
+    updated(s, "web-01");
+    story_wait(s, 5 * MINUTE);
+    assert_int_equal(r->state, ROLLOUT_PAUSED);
+    fall_silent(s, 1, 6);
+    story_wait(s, TIMEOUT + MINUTE);
+    assert_true(silence_is_frozen(&s->fleet));
+
+    story_verb(s, r, VERB_RESUME);
+    story_wait(s, HOUR);
+    assert_int_equal(r->gate_state, GATE_WAITING);
+    come_back(s, 1, 6);
+
+    assert_int_equal(r->wave_due_at, s->now + 5 * MINUTE);
+}
+
 static void test_min_healthy_time_runs_while_the_fleet_is_frozen(void **state)
 {
     struct story *s = *state;
@@ -309,6 +330,7 @@ int main(void)
         STORY(test_leftovers_that_appear_in_a_freeze_get_their_time_after_it),
         STORY(test_leftovers_that_vanish_in_a_freeze_leave_the_progress_deadline_as_it_was),
         STORY(test_a_breach_pause_that_is_resumed_in_a_freeze_gets_its_time_after_it),
+        STORY(test_a_gate_that_runs_again_in_a_freeze_gets_its_time_after_it),
         STORY(test_min_healthy_time_runs_while_the_fleet_is_frozen),
         STORY(test_time_frozen_and_without_a_server_counts_once),
     };

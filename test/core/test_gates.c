@@ -277,6 +277,43 @@ static void test_a_soak_that_was_promoted_is_not_waited_for_again(void **state)
     assert_text(waves_gate(r)->name, "two"); /* neither is the first gate */
 }
 
+static void test_a_promotion_of_one_soak_leaves_those_of_later_waves(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 3, "", "1/a");
+    struct rollout_config config = story_config(2, 5);
+    story_waves(s, &config, "one 1 soak 60 gate go; two 1 soak 60 gate go; rest");
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    updated(s, "web-01");
+    story_promote(s, r, false);
+    story_promote(s, r, false);
+
+    updated(s, "web-02");
+    assert_string_equal(story_wave_states(r), "passed soaking not_started");
+    story_wait(s, MINUTE);
+
+    assert_string_equal(story_wave_states(r), "passed gated not_started");
+    assert_int_equal(wave_gate_state(r, 1, 0), GATE_WAITING);
+}
+
+static void test_the_timeout_of_a_gate_that_was_passed_is_over(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 2, "", "1/a");
+    struct rollout_config config = story_config(2, 5);
+    story_waves(s, &config, "one 1; rest gate go timeout 60");
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    updated(s, "web-01 web-02");
+    story_say(s, "web-01", "2/b", INSTANCE_FAILED);
+
+    story_promote(s, r, false);
+
+    assert_int_equal(r->wave_due_at, 0);
+    assert_true(story_waits(s, r, WAITING_LEFTOVER));
+    story_wait(s, 10 * MINUTE);
+    assert_int_equal(r->outcome, OUTCOME_PARTIAL);
+}
+
 static void test_a_gate_begins_anew_when_a_member_comes_back(void **state)
 {
     struct story *s = *state;
@@ -610,6 +647,8 @@ int main(void)
         STORY(test_a_promotion_in_full_passes_all_later_soaks_and_gates_too),
         STORY(test_a_promotion_when_nothing_waits_is_refused_and_changes_nothing),
         STORY(test_a_soak_that_was_promoted_is_not_waited_for_again),
+        STORY(test_a_promotion_of_one_soak_leaves_those_of_later_waves),
+        STORY(test_the_timeout_of_a_gate_that_was_passed_is_over),
         STORY(test_a_gate_begins_anew_when_a_member_comes_back),
         STORY(test_member_failures_count_while_a_gate_waits),
         STORY(test_an_undecided_gate_pauses_and_resume_runs_it_again),

@@ -308,6 +308,47 @@ static void test_a_promotion_works_while_the_fleet_is_frozen_and_acts_after_it(v
     assert_string_equal(story_flying(s, r), "web-02");
 }
 
+static void test_a_soak_is_promoted_once_while_the_fleet_is_frozen(void **state)
+{
+    struct story *s = *state;
+    struct rollout_config config = story_config(1, 5);
+    story_waves(s, &config, "one 1 soak 600; rest");
+    struct rollout *r = one_in_flight(s, config);
+    updated(s, "web-01");
+    fall_silent(s, 1, 6);
+    story_wait(s, TIMEOUT);
+
+    story_promote(s, r, false);
+    assert_int_equal(story_try_verb(s, r, VERB_PROMOTE), ERR_NOTHING_TO_PROMOTE);
+    assert_string_equal(story_wave_states(r), "soaking not_started");
+    come_back(s, 1, 6);
+
+    assert_string_equal(story_flying(s, r), "web-02");
+}
+
+static void test_leftovers_are_not_accepted_while_the_fleet_is_frozen(void **state)
+{
+    struct story *s = *state;
+    struct rollout_config config = story_config(1, 5);
+    config.offline = OFFLINE_SKIP;
+    struct rollout *r = one_in_flight(s, config);
+    updated(s, "web-01 web-02");
+    story_say(s, "web-03", "1/a", INSTANCE_FAILED);
+    assert_true(story_waits(s, r, WAITING_LEFTOVER));
+    fall_silent(s, 1, 6);
+    story_wait(s, TIMEOUT);
+    assert_true(silence_is_frozen(&s->fleet));
+
+    story_wait(s, HOUR);
+    assert_int_equal(r->state, ROLLOUT_RUNNING);
+    come_back(s, 1, 6);
+    story_wait(s, 10 * MINUTE - TIMEOUT - SECOND);
+    assert_int_equal(r->state, ROLLOUT_RUNNING);
+    story_wait(s, SECOND);
+
+    assert_int_equal(r->outcome, OUTCOME_PARTIAL);
+}
+
 /* ---- the thaw ------------------------------------------------------------------------------- */
 
 static void test_more_than_half_of_the_silent_thaw_the_fleet(void **state)
@@ -567,6 +608,8 @@ int main(void)
         STORY(test_a_deploy_while_the_fleet_is_frozen_picks_after_the_thaw),
         STORY(test_a_deploy_that_nobody_needs_completes_in_a_frozen_fleet_too),
         STORY(test_a_promotion_works_while_the_fleet_is_frozen_and_acts_after_it),
+        STORY(test_a_soak_is_promoted_once_while_the_fleet_is_frozen),
+        STORY(test_leftovers_are_not_accepted_while_the_fleet_is_frozen),
         STORY(test_more_than_half_of_the_silent_thaw_the_fleet),
         STORY(test_half_of_an_even_number_is_not_enough),
         STORY(test_a_registration_is_a_return_too),

@@ -72,6 +72,7 @@ static void test_a_fast_rollback_makes_no_stop_between_waves(void **state)
     assert_string_equal(story_flying(s, back), "web-03 web-04 web-06");
     restored(s, "web-03");
     assert_string_equal(story_flying(s, back), "web-01 web-04 web-06");
+    assert_string_equal(story_wave_states(back), "passed passed running");
     assert_int_equal(wave_soak_ms(back, 2), 0);
     assert_int_equal(wave_gate_count(back, 2), 0);
     restored(s, "web-06 web-04 web-01 web-02");
@@ -91,6 +92,20 @@ static void test_a_fast_rollback_counts_failures_of_all_waves_only(void **state)
     assert_int_equal(back->state, ROLLOUT_FAILED);
     assert_int_equal(back->cause, ROLLOUT_CAUSE_THRESHOLD);
     assert_ptr_equal(story_newest(s), back);
+}
+
+static void test_in_a_fast_rollback_any_member_shows_that_it_works(void **state)
+{
+    struct story *s = *state;
+    completed(s, "first 2; second 2; rest", 6);
+    struct rollout *back = story_rollback(s, 0, NULL);
+    restored(s, "web-03 web-04 web-05 web-06");
+
+    story_say_all(s, "web-01 web-02", "2/b", INSTANCE_FAILED); /* all of its last wave */
+    story_wait(s, 10 * MINUTE);
+
+    assert_int_equal(back->state, ROLLOUT_COMPLETED);
+    assert_int_equal(back->outcome, OUTCOME_PARTIAL);
 }
 
 static void test_a_breach_is_rolled_back_fast(void **state)
@@ -352,6 +367,7 @@ static void test_a_retry_of_a_slow_rollback_is_as_slow(void **state)
     assert_int_equal(again->retry_of, back->number);
     assert_false(again->is_fast);
     assert_string_equal(story_flying(s, again), "web-04");
+    assert_int_equal(rollout_batch_limit(again), 1);
     restored(s, "web-04");
     assert_string_equal(story_wave_states(again), "passed soaking not_started");
     story_wait(s, MINUTE);
@@ -389,6 +405,7 @@ int main(void)
         STORY(test_members_go_back_in_reverse_order_of_their_waves),
         STORY(test_a_fast_rollback_makes_no_stop_between_waves),
         STORY(test_a_fast_rollback_counts_failures_of_all_waves_only),
+        STORY(test_in_a_fast_rollback_any_member_shows_that_it_works),
         STORY(test_a_breach_is_rolled_back_fast),
         STORY(test_a_slow_rollback_takes_the_soaks_and_gates_of_its_source),
         STORY(test_a_slow_rollback_takes_the_limits_of_the_waves_but_no_barriers),
