@@ -75,7 +75,10 @@ static void test_a_fast_rollback_makes_no_stop_between_waves(void **state)
     assert_string_equal(story_wave_states(back), "passed passed running");
     assert_int_equal(wave_soak_ms(back, 2), 0);
     assert_int_equal(wave_gate_count(back, 2), 0);
-    restored(s, "web-06 web-04 web-01 web-02");
+    restored(s, "web-06 web-04 web-01");
+    assert_string_equal(story_flying(s, back), "web-02");
+    assert_string_equal(story_wave_states(back), "passed passed running"); /* till the last one */
+    restored(s, "web-02");
     assert_int_equal(back->state, ROLLOUT_COMPLETED);
 }
 
@@ -263,6 +266,24 @@ static void test_members_go_back_with_the_wave_they_came_in_whatever_their_label
     assert_string_equal(story_wave_members(s, back, 1), "web-01 web-02");
 }
 
+static void test_members_that_only_an_older_rollout_touched_are_in_the_last_wave(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 3, "", "1/a");
+    struct rollout_config config = story_config(3, 5);
+    story_waves(s, &config, "first 1; rest");
+    story_deploy(s, "", "2/b", &config);
+    updated(s, "web-01 web-02 web-03");
+    story_say(s, "web-03", "3/c", INSTANCE_HEALTHY); /* by itself */
+    story_deploy(s, "", "3/c", &config);
+    story_say_all(s, "web-01 web-02", "3/c", INSTANCE_HEALTHY);
+
+    struct rollout *back = story_rollback(s, 0, NULL);
+
+    assert_string_equal(story_wave_members(s, back, 0), "web-02");
+    assert_string_equal(story_wave_members(s, back, 1), "web-01 web-03");
+}
+
 static void test_each_of_repeated_rollbacks_knows_the_waves_of_its_source(void **state)
 {
     struct story *s = *state;
@@ -413,6 +434,7 @@ int main(void)
         STORY(test_inherited_members_of_later_waves_take_slots_of_the_first),
         STORY(test_joiners_of_the_last_wave_go_back_first),
         STORY(test_members_go_back_with_the_wave_they_came_in_whatever_their_labels_are_now),
+        STORY(test_members_that_only_an_older_rollout_touched_are_in_the_last_wave),
         STORY(test_each_of_repeated_rollbacks_knows_the_waves_of_its_source),
         STORY(test_a_configuration_of_the_rollback_itself_replaces_limits_and_keeps_gates),
         STORY(test_an_undecided_gate_of_a_rollback_pauses_or_ends_it),
