@@ -48,32 +48,9 @@ static int run(const struct command *command, int argc, char **argv)
 }
 
 /* clang-format off */
-#define TEXT_ROW(word, key, member, what, text)                                                 \
-    .name = word, .letter = key, .kind = OPTION_TEXT, .argument = what, .meaning = text,        \
-    .offset = offsetof(struct deploy_options, request.member)
-
 static const struct option_row rows[] = {
-    { TEXT_ROW("code", 0, code, "V", "the code version to run") },
-    { TEXT_ROW("config", 0, config, "V", "the configuration version to run; without it, each instance keeps its own") },
-    { TEXT_ROW("selector", 'l', selector, "SEL", "which instances, as in env=prod,zone in (a,b)") },
-    { .name = "all", .kind = OPTION_FLAG, .offset = offsetof(struct deploy_options, request.is_all),
-      .meaning = "the whole fleet" },
-    { TEXT_ROW("batch", 0, batch, "N", "how many at a time: a count, or a percentage like 25%") },
-    { TEXT_ROW("threshold", 0, threshold, "N", "how many failures end it: a count, or a percentage") },
-    { TEXT_ROW("min-available", 0, min_available, "N", "how many stay online, healthy and left alone: a count, or a percentage") },
-    { .name = "domain", .kind = OPTION_LIST, .argument = "LABEL=N", .choices = "LABEL", .offset = offsetof(struct deploy_options, request.domains),
-      .meaning = "at most N at a time among those with an equal value of the label, as in zone=20%; may be repeated" },
-    { TEXT_ROW("strategy", 0, strategy, "S", "how to go about it: rolling, all alike; canary, a few first; waves, as the file says"), .choices = "rolling canary waves" },
-    { TEXT_ROW("canary-size", 0, canary_size, "N", "how many go first: a count, or a percentage; makes the strategy canary") },
-    { TEXT_ROW("soak", 0, soak, "TIME", "how long to watch them before the others follow") },
-    { .name = "gate", .kind = OPTION_LIST, .argument = "NAME", .offset = offsetof(struct deploy_options, request.gates),
-      .meaning = "wait for dides promote after the canary; may be repeated" },
-    { TEXT_ROW("mode", 0, mode, "M", "when slots are refilled: window, each as it frees; barrier, all when the batch is done"), .choices = "window barrier" },
-    { TEXT_ROW("on-failure", 0, on_failure, "A", "what happens at the threshold: rollback, pause or abort"), .choices = "rollback pause abort" },
-    { TEXT_ROW("min-healthy", 0, min_healthy, "TIME", "how long an instance must be healthy to count as done") },
-    { TEXT_ROW("file", 'f', file, "FILE", "read the request from YAML or JSON, - for standard input; flags win") },
-    { TEXT_ROW("plan", 0, plan, "HASH", "only if the plan with this hash still holds") },
-    { TEXT_ROW("reason", 0, reason, "TEXT", "why; kept in the record") },
+    DEPLOY_REQUEST_ROWS(struct deploy_options),
+    { DEPLOY_TEXT_ROW(struct deploy_options, "plan", 0, plan, "HASH", "only if the plan with this hash still holds; see dides plan") },
     { .name = "wait", .kind = OPTION_FLAG, .offset = offsetof(struct deploy_options, is_wait),
       .meaning = "wait until it, or its rollback, has ended" },
     { .name = "timeout", .kind = OPTION_DURATION, .argument = "TIME",
@@ -86,7 +63,7 @@ static const struct option_row rows[] = {
 static const char *const synopsis[] = {
     "--code V [--config V] (-l SEL | --all) [--batch N] [--threshold N] [--strategy S] [--mode M] "
     "[--on-failure A] [--min-healthy TIME] [--min-available N] [--domain LABEL=N]... "
-    "[--reason TEXT] [--wait [--timeout TIME]]",
+    "[--reason TEXT] [--plan HASH] [--wait [--timeout TIME]]",
     "--code V (-l SEL | --all) --canary-size N [--soak TIME] [--gate NAME]... [OPTION]...",
     "-f FILE [OPTION]...", NULL
 };
@@ -119,6 +96,6 @@ const struct command deploy_command = {
     .details = details,
     COMMAND_OPTIONS(rows),
     .examples = examples,
-    .see_also = "rollout wait rollback instances",
+    .see_also = "plan rollout wait rollback instances",
     .run = run,
 };

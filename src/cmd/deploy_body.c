@@ -225,29 +225,78 @@ static void add_configuration(struct json_writer *w, const struct deploy_request
     json_end_object(w);
 }
 
+/* ---- what a plan assumes -------------------------------------------------------------------- */
+
+/* "zone=a:30": the percentage is what follows the last colon, for selectors may have one. */
+static void split_failure(const char *given, struct text *ret_selector, struct text *ret_percent)
+{
+    const char *colon = strrchr(given, ':');
+    *ret_selector = colon ? (struct text){ given, (size_t)(colon - given) } : text_from(given);
+    *ret_percent = colon ? text_from(colon + 1) : TEXT_NONE;
+    if (text_ends_with(*ret_percent, TEXT("%")))
+        ret_percent->size--;
+}
+
+static void put_failures(struct json_writer *w, const struct option_list *failures)
+{
+    json_key(w, "fail");
+    json_begin_list(w);
+    for (unsigned i = 0; i < failures->count; i++) {
+        struct text selector, percent;
+        split_failure(failures->items[i], &selector, &percent);
+        json_begin_object(w);
+        json_put_text(w, "selector", selector);
+        put_amount(w, "percent", percent);
+        json_end_object(w);
+    }
+    json_end_list(w);
+}
+
+static bool assumes(const struct deploy_request *request)
+{
+    return request->update || request->approve || request->seed || request->failures.count > 0;
+}
+
+static void add_assumptions(struct json_writer *w, const struct deploy_request *request,
+                            const struct json_node *file)
+{
+    const struct flag flags[] = { { "update", request->update },
+                                  { "approve", request->approve },
+                                  { "seed", request->seed },
+                                  { "fail", first_of(&request->failures) } };
+    json_key(w, "assume");
+    json_begin_object(w);
+    copy_rest(w, json_member(file, "assume"), flags, 4);
+    put_texts(w, flags, 2);
+    put_amounts(w, flags + 2, 1);
+    if (request->failures.count > 0)
+        put_failures(w, &request->failures);
+    json_end_object(w);
+}
+
 /* ---- the body ------------------------------------------------------------------------------- */
 
 static void add_body(struct buffer *out, const struct deploy_request *request,
                      const struct json_node *file)
 {
     const struct flag flags[] = {
-        { "code_version", request->code },
-        { "configuration_version", request->config },
-        { "selector", request->selector },
-        { "plan_hash", request->plan },
-        { "reason", request->reason },
+        { "code_version", request->code }, { "configuration_version", request->config },
+        { "selector", request->selector }, { "plan_hash", request->plan },
+        { "reason", request->reason },     { "horizon", request->horizon },
         { "configuration", "" }, /* from here on: written below, whether it is given or not */
-        { "condiguration", "" },
+        { "condiguration", "" },           { "assume", assumes(request) ? "" : NULL },
     };
     const size_t count = sizeof flags / sizeof flags[0];
     struct json_writer w;
     json_writer_init(&w, out);
     json_begin_object(&w);
     copy_rest(&w, file, flags, count);
-    put_texts(&w, flags, count - 2);
+    put_texts(&w, flags, count - 3);
     if (!request->code && !json_member(file, "code_version"))
         json_put_null(&w, "code_version"); /* configuration only, said explicitly */
     add_configuration(&w, request, file);
+    if (assumes(request))
+        add_assumptions(&w, request, file);
     json_end_object(&w);
 }
 
@@ -274,6 +323,14 @@ static bool check_configuration(const struct deploy_request *request, const stru
             return err_set(err, ERR_USAGE,
                            "--domain %s: of which label, and how many at a time? As in zone=20%%",
                            request->domains.items[i]);
+    }
+    for (unsigned i = 0; i < request->failures.count; i++) {
+        struct text selector, percent;
+        split_failure(request->failures.items[i], &selector, &percent);
+        if (percent.size == 0)
+            return err_set(err, ERR_USAGE,
+                           "--assume-fail %s: how many in a hundred? As in zone=a:30",
+                           request->failures.items[i]);
     }
     if (has_canary_flag(request) && !request->canary_size && !json_at(given, "canary.size"))
         return err_set(err, ERR_USAGE, "how large is the canary? --canary-size says so");

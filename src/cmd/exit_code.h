@@ -10,6 +10,7 @@
 #define EXIT_CODES(X)                                                                           \
     X(EXIT_DONE,         0,  "Done; when waiting: the rollout completed")                       \
     X(EXIT_OTHER,        1,  "Any other error")                                                 \
+    X(EXIT_CHANGES,      2,  "Of plan: there are changes to make")                              \
     X(EXIT_NOT_UNDONE,   3,  "The rollout failed, and no rollback of it completed")             \
     X(EXIT_UNDONE,       4,  "The rollout failed, and its rollback completed")                  \
     X(EXIT_TIMEOUT,      5,  "Timeout while waiting")                                           \

@@ -77,8 +77,7 @@ static struct text scalar_of(const struct json_node *node, const char *path)
                                                                               : TEXT_NONE;
 }
 
-/* A line whose texts come from the server goes through here as a whole. */
-static void end_line(struct buffer *out, struct buffer *line, const struct terminal *terminal)
+void record_end_line(struct buffer *out, struct buffer *line, const struct terminal *terminal)
 {
     struct buffer safe;
     buffer_init(&safe, &memory_heap, CELL_MAX);
@@ -197,19 +196,19 @@ static void add_header(struct buffer *out, const struct json_node *record, int64
     cleanup(buffer_release) struct buffer line = { 0 };
     buffer_init(&line, &memory_heap, CELL_MAX);
     add_rollout_line(&line, record);
-    end_line(out, &line, terminal);
+    record_end_line(out, &line, terminal);
     add_state_line(&line, record, now_ms);
-    end_line(out, &line, terminal);
+    record_end_line(out, &line, terminal);
     const struct json_node *waiting = json_first(json_member(record, "waiting"));
     for (bool is_first = true; waiting; waiting = waiting->next, is_first = false) {
         add_waiting_line(&line, waiting, is_first, now_ms);
-        end_line(out, &line, terminal);
+        record_end_line(out, &line, terminal);
     }
     add_limits_line(&line, record);
-    end_line(out, &line, terminal);
+    record_end_line(out, &line, terminal);
     if (json_get_time(record, "ended_at", 0) == 0) {
         add_next_line(&line, record, now_ms);
-        end_line(out, &line, terminal);
+        record_end_line(out, &line, terminal);
     }
 }
 
@@ -285,7 +284,7 @@ static void add_members(struct buffer *out, const struct json_node *record, int6
     if (wanted > shown) {
         buffer_printf(&line, "... %lld more that failed or are busy%s", (long long)(wanted - shown),
                       is_wide ? "" : " (-o wide)");
-        end_line(out, &line, terminal);
+        record_end_line(out, &line, terminal);
     }
 }
 

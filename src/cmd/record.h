@@ -13,6 +13,10 @@ void add_age(struct buffer *out, int64_t ms);
 /* "2.5.0/c9"; "-" for a part that is not known, "" for an object that is not there. */
 void add_version(struct buffer *out, const struct json_node *version);
 
+/* Moves a line to `out`, safe to show and cut at the terminal's width; `line` is empty then. Every
+ * line with texts of the server goes through here as a whole. */
+void record_end_line(struct buffer *out, struct buffer *line, const struct terminal *terminal);
+
 /* The whole view: header lines, waves, members that failed or are in flight. Times are told as seen
  * at `now_ms`. */
 void record_add(struct buffer *out, const struct json_node *record, int64_t now_ms,

@@ -162,6 +162,55 @@ static void test_deploy_sends_a_key_and_prints_one_line(void **state)
     said_release(&name);
 }
 
+/* Less than a server says: older and newer ones may. */
+#define PLAN                                                                                       \
+    "{\"plan_hash\":\"sha256:0a\",\"request\":{\"selector\":\"a=\\u001b\",\"code_version\":\"2\"}" \
+    ","                                                                                            \
+    "\"members\":{\"total_instances\":3,\"pending_instances\":%s},"                                \
+    "\"result\":{\"status_name\":\"FAILED\"},\"timeline\":{\"duration_ms\":90000},"                \
+    "\"limits\":{\"stop\":{\"reason\":\"threshold\",\"message\":\"it fails\",\"at_ms\":90000}},"   \
+    "\"conflicts\":[{\"deployment_id\":\"r-7\",\"code\":\"rollout_in_progress\"}]}"
+
+static void test_a_plan_ends_with_the_deploy_that_carries_it_out(void **state)
+{
+    struct kit *kit = *state;
+    char body[1024];
+    snprintf(body, sizeof body, PLAN, "2");
+    kit_answer(kit, "POST /deploy/plan?limit=1", 200, body);
+
+    struct said said = dides("plan", "--code", "2", "-l", "a in (b,'c')", "--gate", "go",
+                             "--canary-size", "1", "--assume-fail", "a=b:50", "--seed", "3", NULL);
+
+    assert_int_equal(said.code, 2);
+    assert_has(&said.out, "plan      a=\\x1B   -> 2\n");
+    assert_has(&said.out, "members   2 of 3 need the update");
+    assert_has(&said.out, "result    FAILED after 1m30s");
+    assert_has(&said.out, "stops     threshold after 1m30s: it fails\n");
+    assert_has(&said.out, "conflict  r-7 is live");
+    assert_has(&said.out, "\ndides deploy --code 2 -l 'a in (b,'\\''c'\\'')' --canary-size 1 "
+                          "--gate go --plan sha256:0a\n");
+    said_release(&said);
+}
+
+static void test_a_plan_of_nothing_ends_with_0_and_no_command(void **state)
+{
+    struct kit *kit = *state;
+    char body[1024];
+    snprintf(body, sizeof body, PLAN, "0");
+    kit_answer(kit, "POST /deploy/plan?limit=1", 200, body);
+    kit_answer(kit, "POST /deploy/plan?limit=1000", 200, body);
+
+    struct said said = dides("plan", "--code", "2", "--all", NULL);
+    struct said name = dides("plan", "--code", "2", "--all", "-o", "name", NULL);
+
+    assert_int_equal(said.code, 0);
+    assert_null(strstr(buffer_c_string(&said.out), "dides deploy"));
+    assert_int_equal(name.code, 0);
+    assert_is(&name.out, "sha256:0a\n");
+    said_release(&said);
+    said_release(&name);
+}
+
 static void test_deploy_without_a_selector_asks_nothing_of_the_server(void **state)
 {
     struct kit *kit = *state;
@@ -561,6 +610,8 @@ int main(void)
         TEST(test_rm_deletes_and_404_is_not_found),
         TEST(test_deploy_sends_a_key_and_prints_one_line),
         TEST(test_deploy_without_a_selector_asks_nothing_of_the_server),
+        TEST(test_a_plan_ends_with_the_deploy_that_carries_it_out),
+        TEST(test_a_plan_of_nothing_ends_with_0_and_no_command),
         TEST(test_a_refused_body_is_explained_place_by_place),
         TEST(test_one_fault_is_not_told_twice),
         TEST(test_a_conflict_says_what_is_allowed),

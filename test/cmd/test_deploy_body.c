@@ -176,6 +176,30 @@ static void test_flags_go_into_the_canary_of_a_file(void **state)
     unlink(path);
 }
 
+static void test_flags_assume_for_a_plan(void **state)
+{
+    char path[32];
+    (void)state;
+    file_with(path, "code_version: \"2\"\n"
+                    "assume: {update: 10s, approve: 1m, fail: [{selector: a, percent: 1}]}\n");
+
+    makes(&(struct deploy_request){ .code = "2",
+                                    .is_all = true,
+                                    .update = "90s",
+                                    .horizon = "2h",
+                                    .seed = "7",
+                                    .failures = { { "zone=a:30", "b=\"x:y\":5%" }, 2 } },
+          "{\"code_version\":\"2\",\"horizon\":\"2h\",\"assume\":{\"update\":\"90s\",\"seed\":7,"
+          "\"fail\":[{\"selector\":\"zone=a\",\"percent\":30},"
+          "{\"selector\":\"b=\\\"x:y\\\"\",\"percent\":5}]}}");
+    makes(&(struct deploy_request){ .file = path, .is_all = true, .approve = "5m" },
+          "{\"code_version\":\"2\",\"assume\":{\"update\":\"10s\","
+          "\"fail\":[{\"selector\":\"a\",\"percent\":1}],\"approve\":\"5m\"}}");
+    unlink(path);
+    fails(&(struct deploy_request){ .code = "2", .is_all = true, .failures = { { "zone=a" }, 1 } },
+          ERR_USAGE, "how many in a hundred?");
+}
+
 static void test_a_json_file_may_use_tabs_and_the_documented_misspellings(void **state)
 {
     char path[32];
@@ -225,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_flags_limit_domains_and_keep_a_floor),
         cmocka_unit_test(test_flags_that_say_half_are_wrong_usage),
         cmocka_unit_test(test_flags_go_into_the_canary_of_a_file),
+        cmocka_unit_test(test_flags_assume_for_a_plan),
         cmocka_unit_test(test_all_sends_no_selector),
         cmocka_unit_test(test_a_configuration_alone_leaves_the_code_as_it_is),
         cmocka_unit_test(test_without_instances_or_version_there_is_no_body),

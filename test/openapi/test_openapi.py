@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 import kit  # noqa: E402
 
 # What is described and no answer of this session has, or never other than null.
-UNSEEN = ("confirm 200", "confirmed.term")
+UNSEEN = ("confirm 200", "confirmed.term", "planned_automatic_rollback.cause")
 
 
 def schema(document, name):
@@ -94,6 +94,7 @@ class Reference(kit.Case):
         self.ask("POST", "/inventory/register", bodies.pop("register"), 201)
         self.ask("POST", "/inventory/instances/register", bodies.pop("register_instance"))
         self.ask("PATCH", "/inventory/instances/web-server-01", bodies.pop("heartbeat"))
+        self.ask("POST", "/deploy/plan", bodies.pop("plan"))
         self.ask("POST", "/deploy", bodies.pop("deploy"), 201)
         self.ask("POST", "/deploy/r-1/pause", bodies.pop("pause"))
         self.ask("POST", "/deploy/r-1/resume", bodies.pop("resume"))
@@ -231,6 +232,25 @@ class Reference(kit.Case):
         self.reach("web-5", "8")
         self.assertEqual("COMPLETED", self.ask("GET", path).json()["status_name"])
 
+    def plans(self):
+        """Of some that go well, some that go back, one that is cut off, and one beside a live rollout."""
+        canary = {"size": 1, "soak": "10m", "gates": [{"name": "ok", "type": "manual"}]}
+        body = {"code_version": "9", "configuration_version": "c9", "labels": {"env": "dev"}, "configuration": {
+            "strategy": "canary", "canary": canary, "batch_size": 1, "domains": [{"label": "zone"}]}}
+        body["configuration"]["domains"][0]["max_in_progress"] = 1
+        fail = [{"selector": "", "percent": 100}]
+        plan = self.ask("POST", "/deploy/plan?limit=1", {**body, "assume": {"update": "10s", "approve": "1h"}}).json()
+        self.ask("POST", "/deploy/plan?limit=1&cursor=" + kit.quoted(plan["next_cursor"]), body)
+        self.ask("POST", "/deploy/plan", {**body, "assume": {"fail": fail, "seed": 7}})
+        self.ask("POST", "/deploy/plan", {**body, "horizon": "1s"})
+        self.ask("POST", "/deploy/plan", {"code_version": "9", "labels": {"env": "dev"}})
+        late = {"instance_deadline": "1s"}  # nobody is in time
+        self.ask("POST", "/deploy/plan", {"code_version": "9", "labels": {"env": "dev"}, "configuration": late})
+        live = self.ask("POST", "/deploy", {**body, "plan_hash": plan["plan_hash"]}, 201).json()["id"]
+        self.ask("POST", "/deploy/plan", body)
+        self.ask("POST", f"/deploy/{live}/abort")
+        self.ask("POST", "/deploy", {"code_version": "1", "plan_hash": plan["plan_hash"]}, 412)
+
     def others(self):
         self.ask("GET", "/deploy?state=completed&labels=env%3Dprod")
         self.ask("GET", "/deploy?limit=1&cursor=r-3")
@@ -241,7 +261,7 @@ class Reference(kit.Case):
             self.ask("HEAD", path)
         self.ask("POST", "/confirm", {}, 409)
         self.ask("POST", "/backup")
-        self.ask("POST", "/deploy/plan", {"code_version": "2"}, 400)
+        self.ask("POST", "/deploy/plan", {"code_version": "2", "windows": []}, 400)
         self.ask("POST", "/inventory/register", {"instance": {"name": "more"}, "token": "t"}, 503)
         self.ask("GET", "/nowhere", status=404)
         self.ask("PUT", "/deploy", status=405)
@@ -282,6 +302,7 @@ class Reference(kit.Case):
         self.one_without_a_way_back()
         self.back_and_again(first)
         self.one_in_waves()
+        self.plans()
         self.others()
         self.silence_and_history(home)
         self.one_with_a_credential()
