@@ -8,7 +8,8 @@
 #include "wire/json_read.h"
 
 extern const struct json_table wire_register_table, wire_heartbeat_table, wire_deploy_table,
-    wire_plan_table, wire_assume_table, wire_rollback_table, wire_verb_table, wire_abort_table, wire_promote_table;
+    wire_plan_table, wire_assume_table, wire_rollback_table, wire_verb_table, wire_abort_table,
+    wire_promote_table;
 
 /* Given, and not as null. */
 static inline bool json_has(const struct json_given *given, unsigned row)
