@@ -31,20 +31,35 @@ bool invariant_recount(const struct witness *w, struct err *err)
 
 /* ---- I2 ------------------------------------------------------------------------------------- */
 
-/* Calls `holds` for each pick of this event by a rollout that was there before: what a new rollback
- * takes over at once is bound by no limit (RB6). */
-static bool each_pick(const struct witness *w, struct err *err,
-                      bool (*holds)(const struct witness *, const struct rollout *, uint32_t slot,
-                                    struct err *))
+/* One pick of this event. */
+struct pick {
+    const struct rollout *r;
+    uint32_t slot, at; /* index among the changes */
+};
+typedef bool pick_fn(const struct witness *w, const struct pick *pick, struct err *err);
+
+/* By rollouts that were there before: what a new rollback takes over at once is bound by no limit
+ * (RB6). */
+static bool each_pick(const struct witness *w, struct err *err, pick_fn *holds)
 {
     for (uint32_t i = 0; i < w->fleet->change_count; i++) {
         const struct change *change = &w->fleet->changes[i];
-        const struct rollout *r = fleet_rollout(w->fleet, change->rollout);
-        if (change->type == CHANGE_PICKED && r && r->live && r->number <= w->last_number &&
-            is_there(fleet_at(w->fleet, change->slot)) && !holds(w, r, change->slot, err))
+        struct pick pick = { fleet_rollout(w->fleet, change->rollout), change->slot, i };
+        if (change->type == CHANGE_PICKED && pick.r && pick.r->live &&
+            pick.r->number <= w->last_number && is_there(fleet_at(w->fleet, pick.slot)) &&
+            !holds(w, &pick, err))
             return false;
     }
     return true;
+}
+
+/* Another rollout, with other limits, may pick after it in the same event. */
+static bool is_picked_later(const struct witness *w, const struct pick *pick, uint32_t slot)
+{
+    for (uint32_t i = pick->at + 1; i < w->fleet->change_count; i++)
+        if (w->fleet->changes[i].type == CHANGE_PICKED && w->fleet->changes[i].slot == slot)
+            return true;
+    return false;
 }
 
 static struct text domain_of(const struct witness *w, const struct rollout *r, uint32_t domain,
@@ -57,30 +72,32 @@ static struct text domain_of(const struct witness *w, const struct rollout *r, u
 }
 
 /* Members of the domain, and how many instances of it are in flight in any live rollout. */
-static bool has_room(const struct witness *w, const struct rollout *r, uint32_t domain,
-                     uint32_t slot, struct err *err)
+static bool has_room(const struct witness *w, const struct pick *pick, uint32_t domain,
+                     struct err *err)
 {
     const struct fleet *fleet = w->fleet;
-    struct text value = domain_of(w, r, domain, slot);
+    const struct domain_config *config = &pick->r->config.domains[domain];
+    struct text value = domain_of(w, pick->r, domain, pick->slot);
     uint32_t busy = 0, members = 0;
     for (uint32_t i = 0; i < fleet->slot_count; i++) {
         const struct instance *inst = fleet_at(fleet, i);
-        struct text other = domain_of(w, r, domain, i);
+        struct text other = domain_of(w, pick->r, domain, i);
         if (!is_there(inst) || !text_equal(other, value) || !other.data != !value.data)
             continue;
-        busy += fleet_member_state(fleet, inst) == MEMBER_IN_PROGRESS;
-        members += fleet_rollout_of(fleet, inst) == r;
+        busy +=
+            fleet_member_state(fleet, inst) == MEMBER_IN_PROGRESS && !is_picked_later(w, pick, i);
+        members += fleet_rollout_of(fleet, inst) == pick->r;
     }
-    uint32_t room = amount_down(r->config.domains[domain].max_in_progress, members);
-    return busy <= room || blame(err, w, slot, "was picked as number %u of at most %u in its %.*s",
-                                 busy, room, TEXT_ARG(r->config.domains[domain].label));
+    uint32_t room = amount_down(config->max_in_progress, members);
+    return busy <= room ||
+           blame(err, w, pick->slot, "was picked as number %u of at most %u in its %.*s", busy,
+                 room, TEXT_ARG(config->label));
 }
 
-static bool keeps_domains(const struct witness *w, const struct rollout *r, uint32_t slot,
-                          struct err *err)
+static bool keeps_domains(const struct witness *w, const struct pick *pick, struct err *err)
 {
-    for (uint32_t i = 0; i < r->config.domain_count; i++)
-        if (r->config.domains[i].has_max_in_progress && !has_room(w, r, i, slot, err))
+    for (uint32_t i = 0; i < pick->r->config.domain_count; i++)
+        if (pick->r->config.domains[i].has_max_in_progress && !has_room(w, pick, i, err))
             return false;
     return true;
 }
@@ -91,15 +108,15 @@ bool invariant_domains(const struct witness *w, struct err *err)
 }
 
 /* Members that were not available may always be picked. */
-static bool keeps_available(const struct witness *w, const struct rollout *r, uint32_t slot,
-                            struct err *err)
+static bool keeps_available(const struct witness *w, const struct pick *pick, struct err *err)
 {
-    uint32_t least = amount_up(r->config.min_available, rollout_tally(r)->total);
-    if (r->config.min_available.value == 0 || !seen_before(w, slot).is_available ||
-        w->event.slot == slot || rollout_tally(r)->available >= least)
+    const struct tally *t = rollout_tally(pick->r);
+    uint32_t least = amount_up(pick->r->config.min_available, t->total);
+    if (pick->r->config.min_available.value == 0 || !seen_before(w, pick->slot).is_available ||
+        w->event.slot == pick->slot || t->available >= least)
         return true;
-    return blame(err, w, slot, "was picked, and %u of at least %u are available",
-                 rollout_tally(r)->available, least);
+    return blame(err, w, pick->slot, "was picked, and %u of at least %u are available",
+                 t->available, least);
 }
 
 bool invariant_available(const struct witness *w, struct err *err)

@@ -187,6 +187,8 @@ static void draw_wave(struct swarm *s, uint32_t index, uint32_t count, struct wa
                                   .batch_size = { .value = 1 },
                                   .failure_threshold = { .value = 1 } };
     draw(s, wave_rows, COUNT(wave_rows), wave);
+    if (wave->size.is_percent)
+        wave->size.value = 1 + wave->size.value % (100 / MOST_WAVES); /* together at most 100 */
     wave->gates = draw_gates(s, wave->gate_count);
     bool takes_selector = swarm_chance(s, 30);
     if (index + 1 == count)
