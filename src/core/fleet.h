@@ -179,7 +179,6 @@ struct fleet {
     struct tally_fleet {
         uint32_t by_status[instance_state_count];
         uint32_t online, in_progress;
-        uint32_t busy_online; /* in progress and online */
     } tally;
     struct silence silence;
 

@@ -56,7 +56,8 @@ void member_wish_nothing(struct fleet *fleet, uint32_t slot)
 
 /* ---- the trail (5.1) ------------------------------------------------------------------------ */
 
-static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t rollout, uint32_t wave)
+static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t rollout, uint32_t wave,
+                       struct version previous)
 {
     if (inst->trail_count > 0 && inst->trail[inst->trail_count - 1].rollout == rollout)
         return; /* another attempt: what ran before the first one counts */
@@ -69,7 +70,7 @@ static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t roll
     inst->trail_waves[inst->trail_count] = (uint8_t)wave;
     struct trail_entry *top = &inst->trail[inst->trail_count++];
     *top = (struct trail_entry){ .rollout = rollout };
-    fleet_set_version(fleet, &top->previous, inst->current);
+    fleet_set_version(fleet, &top->previous, previous);
 }
 
 static void trail_remove(struct fleet *fleet, struct instance *inst, uint32_t rollout)
@@ -85,6 +86,17 @@ static void trail_remove(struct fleet *fleet, struct instance *inst, uint32_t ro
         inst->trail[inst->trail_count] = (struct trail_entry){ 0 };
         return;
     }
+}
+
+void member_still_touched(struct fleet *fleet, const struct rollout *r, uint32_t slot)
+{
+    struct instance *inst = fleet_at(fleet, slot);
+    const struct assignment *a = &inst->assignment;
+    if (a->rollout != r->number || version_is_at(inst->current, a->target))
+        return;
+    fleet_touch(fleet, slot);
+    trail_push(fleet, inst, r->rollback_of, r->wave_count - 1 - place_wave(fleet, inst, r),
+               a->target);
 }
 
 /* ---- orders --------------------------------------------------------------------------------- */
@@ -113,7 +125,7 @@ static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot, 
         if (r->rollback_of)
             trail_remove(fleet, inst, r->rollback_of);
         else
-            trail_push(fleet, inst, r->number, wave);
+            trail_push(fleet, inst, r->number, wave, inst->current);
     }
     a->cause = CAUSE_NONE;
     a->is_acknowledged = false;

@@ -18,6 +18,10 @@ void member_note_report(struct fleet *fleet, const struct rollout *r, uint32_t s
  */
 void member_review(struct fleet *fleet, uint32_t slot);
 
+/* A rollback ends before this member of it was seen on the restored version: what it undoes has
+ * still changed the instance, and may be undone again. Touches. */
+void member_still_touched(struct fleet *fleet, const struct rollout *r, uint32_t slot);
+
 /* The wish becomes the parts that `target` names; generation and wake-up follow. Touches. */
 void member_wish(struct fleet *fleet, uint32_t slot, struct version target);
 /* Takes a wish back: it becomes what ran before the order, or empty. Touches. */

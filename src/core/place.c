@@ -158,7 +158,6 @@ static void count_instance(struct tally_fleet *tally, const struct placement *p,
     tally->by_status[p->status] += one;
     tally->online += p->is_online ? one : 0;
     tally->in_progress += is_busy(p) ? one : 0;
-    tally->busy_online += is_busy(p) && p->is_online ? one : 0;
 }
 
 static void count_member(struct rollout_live *live, const struct placement *p, uint32_t one)

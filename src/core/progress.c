@@ -276,16 +276,23 @@ static void withdraw_one(struct fleet *fleet, struct rollout *r, uint32_t slot)
     }
 }
 
-/* Wishes of members that have not reported the target; those on the target keep theirs. Those that
- * wait for another attempt have one too. */
-static void withdraw(struct fleet *fleet, struct rollout *r)
+/* Members that have an order of `r` and have not completed it; those that wait for another attempt
+ * have one too. The visit must leave them where they are. */
+static void each_told(struct fleet *fleet, struct rollout *r,
+                      void (*visit)(struct fleet *, struct rollout *, uint32_t slot))
 {
-    each_member(fleet, r, SET_BUSY, withdraw_one);
-    each_member(fleet, r, SET_BROKEN, withdraw_one);
+    each_member(fleet, r, SET_BUSY, visit);
+    each_member(fleet, r, SET_BROKEN, visit);
     if (rollout_tally(r)->retrying == 0)
         return;
-    each_member(fleet, r, SET_AWAY, withdraw_one);
-    each_candidate(fleet, r, withdraw_one);
+    each_member(fleet, r, SET_AWAY, visit);
+    each_candidate(fleet, r, visit);
+}
+
+/* Wishes of members that have not reported the target; those on the target keep theirs. */
+static void withdraw(struct fleet *fleet, struct rollout *r)
+{
+    each_told(fleet, r, withdraw_one);
 }
 
 /* While only leftovers remained nobody was in flight: that time is no lack of progress (P3). */
@@ -342,8 +349,15 @@ static void let_go(struct fleet *fleet, struct rollout *r, uint32_t slot)
     place_put(fleet, slot, NULL, MEMBER_NONE, 0);
 }
 
+static void keep_touched(struct fleet *fleet, struct rollout *r, uint32_t slot)
+{
+    member_still_touched(fleet, r, slot);
+}
+
 static void end(struct fleet *fleet, struct rollout *r, const struct rollout_order *order)
 {
+    if (r->rollback_of != 0)
+        each_told(fleet, r, keep_touched);
     if (order && order->rollback)
         rollback_carry_out(fleet, order->rollback);
     each_member(fleet, r, SET_BUSY, let_go);
@@ -411,7 +425,8 @@ static size_t touches_of(const struct rollout *r, const struct sm_row *row)
         touches += t->in_progress;
     if (row->then & (SM_DO(rollout, ROLLOUT_ACKNOWLEDGE) | SM_DO(rollout, ROLLOUT_TRY_AGAIN)))
         touches += t->failed;
-    if (row->then & (SM_DO(rollout, ROLLOUT_WITHDRAW) | SM_DO(rollout, ROLLOUT_RESTORE)))
+    if (row->then & (SM_DO(rollout, ROLLOUT_WITHDRAW) | SM_DO(rollout, ROLLOUT_RESTORE)) ||
+        (row->to != SM_STAY && r->rollback_of != 0))
         touches += t->failed + t->retrying;
     return touches;
 }

@@ -155,9 +155,8 @@ static bool holds(const void *subject, unsigned guard)
 {
     const struct fleet *fleet = subject;
     const struct silence *s = &fleet->silence;
-    uint32_t idle = fleet->tally.online - fleet->tally.busy_online;
     switch ((enum silence_guard)guard) {
-    case SILENCE_MOST_FELL: return sum(s) > idle;
+    case SILENCE_MOST_FELL: return sum(s) > fleet->tally.online;
     case SILENCE_MOST_RETURNED: return s->fallen - s->missing > s->missing;
     case SILENCE_ALWAYS:
     case silence_guard_count: break;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * silence.h - the silence of most of a fleet is a fault of the observer, not of the fleet.
- * When more than half of the online instances that are not in flight fell silent within one
- * heartbeat timeout, nobody is picked, deadlines stand still and nothing counts as a breach, until
- * more than half of them are back. Members in flight do not vote: an update that kills its own
- * batch still fails by its deadline. Source: RELIABILITY, R18. */
+ * When more of the instances that are not in flight fell silent within one heartbeat timeout than
+ * are heard at all, nobody is picked, deadlines stand still and nothing counts as a breach, until
+ * more than half of them are back. The silence of members in flight does not count: an update that
+ * kills its own batch still fails by its deadline. That they are heard does count: else picking
+ * alone could make a minority of those that are not. Source: RELIABILITY, R18. */
 #ifndef DIDES_CORE_SILENCE_H
 #define DIDES_CORE_SILENCE_H
 
@@ -23,7 +24,7 @@
 
 #define SILENCE_GUARDS(X, T)                                                                    \
     X(T, SILENCE_ALWAYS,       "always",       "no condition")                                  \
-    X(T, SILENCE_MOST_FELL,    "most_fell",    "more than half fell silent within one timeout") \
+    X(T, SILENCE_MOST_FELL,    "most_fell",    "more fell silent within one timeout than are heard") \
     X(T, SILENCE_MOST_RETURNED, "most_returned", "more than half of those are back")
 
 #define SILENCE_EFFECTS(X, T)                                                                   \

@@ -506,6 +506,8 @@ static void test_a_retry_of_a_failed_rollback_tries_its_source_again(void **stat
     assert_int_equal(again->retry_of, back->number);
     assert_int_equal(again->rollback_of, r->number);
     assert_int_equal(r->rolled_back_by, again->number);
+    assert_string_equal(story_wish(s, "web-01"), "1/a"); /* it was told, and never got there */
+    story_say(s, "web-01", "1/a", INSTANCE_HEALTHY);
     assert_string_equal(story_wish(s, "web-02"), "1/a");
 }
 

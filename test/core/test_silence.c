@@ -351,6 +351,25 @@ static void test_leftovers_are_not_accepted_while_the_fleet_is_frozen(void **sta
 
 /* ---- the thaw ------------------------------------------------------------------------------- */
 
+/* Picking alone must not make those who are heard a minority: it would wait for a dead one. */
+static void test_one_dead_instance_does_not_freeze_a_fleet_that_is_in_flight(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 4, "", "1/a");
+    story_silence(s, "web-04");
+    story_wait(s, TIMEOUT - 30 * SECOND);
+    struct rollout_config config = story_config(3, 2);
+
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_wait(s, MINUTE);
+    story_say_all(s, "web-01 web-02 web-03", "2/b", INSTANCE_HEALTHY);
+
+    assert_false(silence_is_frozen(&s->fleet));
+    story_wait(s, HOUR);
+    assert_int_equal(r->state, ROLLOUT_COMPLETED);
+    assert_int_equal(r->outcome, OUTCOME_PARTIAL);
+}
+
 static void test_more_than_half_of_the_silent_thaw_the_fleet(void **state)
 {
     struct story *s = *state;
@@ -511,13 +530,13 @@ static void test_all_live_rollouts_freeze_and_thaw(void **state)
         story_say(s, name, "1/a", INSTANCE_HEALTHY);
         story_deploy(s, labels, "2/b", NULL);
     }
-    fall_silent(s, 1, 26);
+    fall_silent(s, 1, 36);
     story_wait(s, TIMEOUT);
     for (uint32_t i = 0; i < 20; i++)
         assert_int_equal(s->fleet.rollouts[i]->stopped_at, s->now);
     story_wait(s, HOUR);
 
-    come_back(s, 1, 14);
+    come_back(s, 1, 19);
 
     for (uint32_t i = 0; i < 20; i++)
         assert_int_equal(s->fleet.rollouts[i]->stopped_at, 0);
@@ -610,6 +629,7 @@ int main(void)
         STORY(test_a_promotion_works_while_the_fleet_is_frozen_and_acts_after_it),
         STORY(test_a_soak_is_promoted_once_while_the_fleet_is_frozen),
         STORY(test_leftovers_are_not_accepted_while_the_fleet_is_frozen),
+        STORY(test_one_dead_instance_does_not_freeze_a_fleet_that_is_in_flight),
         STORY(test_more_than_half_of_the_silent_thaw_the_fleet),
         STORY(test_half_of_an_even_number_is_not_enough),
         STORY(test_a_registration_is_a_return_too),
