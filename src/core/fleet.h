@@ -196,11 +196,13 @@ struct fleet {
     uint32_t *woken; /* slots whose wish changed in the present command */
     uint32_t woken_count, woken_capacity;
 
-    int64_t now;        /* of the present command */
-    int64_t started_at; /* nobody goes offline for one timeout from here */
-    int64_t pruned_at;  /* when old records were last looked for */
-    struct text actor;  /* of the present command; borrowed for its time */
-    bool is_frozen;     /* the store takes no writes: fleet_reserve() fails with ERR_STORE */
+    int64_t now;            /* of the present command */
+    int64_t started_at;     /* nobody goes offline for one timeout from here */
+    int64_t stood_still_ms; /* by which deadlines moved at the start, until that is durable */
+    uint64_t resumed_round; /* the round in which they did */
+    int64_t pruned_at;      /* when old records were last looked for */
+    struct text actor;      /* of the present command; borrowed for its time */
+    bool is_frozen;         /* the store takes no writes: fleet_reserve() fails with ERR_STORE */
     bool is_held; /* agents know newer orders than this state: nobody is picked, and nothing is
                      a breach, until an operator confirms (RELIABILITY, FS9) */
 };

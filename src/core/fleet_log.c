@@ -270,6 +270,8 @@ void fleet_settle(struct fleet *fleet, uint64_t round)
         if (entry->is_forgotten)
             fleet_free_rollout(fleet, entry->rollout);
     }
+    if (round >= fleet->resumed_round)
+        fleet->stood_still_ms = 0;
     uint32_t settled = 0;
     while (settled + 1 < fleet->mark_count && fleet->marks[settled + 1].round <= round)
         settled++;
@@ -338,4 +340,6 @@ void fleet_undo(struct fleet *fleet)
     fleet->round++; /* records touched in a round that was taken back must be logged anew */
     revive_rollouts(fleet);
     place_derive(fleet);
+    if (fleet->stood_still_ms > 0)
+        fleet_resume_clocks(fleet);
 }

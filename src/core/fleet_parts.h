@@ -26,6 +26,9 @@ void fleet_unlink_rollout(struct fleet *fleet, const struct rollout *r);
 enum fleet_log_kind { LOG_ADDED, LOG_FORGOTTEN };
 void fleet_log_new(struct fleet *fleet, uint32_t slot);
 void fleet_log_rollout(struct fleet *fleet, struct rollout *r, enum fleet_log_kind kind);
+/* Moves deadlines by the time in which no server ran; to be done again when the round that has it
+ * is taken back. Needs no more room than the first time. */
+void fleet_resume_clocks(struct fleet *fleet);
 void fleet_log_release(struct fleet *fleet);
 void fleet_clear_changes(struct fleet *fleet);
 

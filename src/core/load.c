@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * load.c - from records that were read to a fleet that goes on where it stopped. */
-#include "core/fleet.h"
+#include "core/fleet_parts.h"
 #include "core/place.h"
 
 static bool revive(struct fleet *fleet, uint32_t *ret_in_flight, struct err *err)
@@ -44,6 +44,14 @@ static void move_rollout(struct fleet *fleet, struct rollout *r, int64_t delta)
         move_member(fleet, slot, delta);
 }
 
+void fleet_resume_clocks(struct fleet *fleet)
+{
+    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->stood_still_ms > 0; i++)
+        if (fleet->live[i] && fleet->live[i]->rollout->stopped_at == 0)
+            move_rollout(fleet, fleet->live[i]->rollout, fleet->stood_still_ms);
+    fleet->resumed_round = fleet->round;
+}
+
 bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_ms, struct err *err)
 {
     uint32_t in_flight;
@@ -53,8 +61,7 @@ bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_
         !map_reserve(&fleet->keys, fleet->instance_count))
         return err_set(err, ERR_MEMORY, "no memory for the state that was stored");
     place_derive(fleet);
-    for (size_t i = 0; i < FLEET_LIVE_MAX && stood_still_ms > 0; i++)
-        if (fleet->live[i] && fleet->live[i]->rollout->stopped_at == 0)
-            move_rollout(fleet, fleet->live[i]->rollout, stood_still_ms);
+    fleet->stood_still_ms = stood_still_ms;
+    fleet_resume_clocks(fleet);
     return true;
 }

@@ -131,21 +131,9 @@ static void refuse_commit(struct model *m)
     compare_with_store(m);
 }
 
-/* Deadlines are moved by an outage in the first round of a server. Were that round taken back, they
- * would act as if a server had run: it ends, and another one moves them by the longer time. */
-static void fail_to_start(struct model *m)
-{
-    server_crash(m);
-    model_set_timer(m, TIMER_SERVER_UP, m->now + 1);
-}
-
 static void finish_commit(struct model *m)
 {
     bool is_refused = model_chance(m, m->faults.commit_fail);
-    if (is_refused && m->is_starting) {
-        fail_to_start(m);
-        return;
-    }
     m->is_committing = false;
     if (is_refused) {
         refuse_commit(m);

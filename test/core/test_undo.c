@@ -257,6 +257,29 @@ static void test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones(vo
     assert_int_equal(story_newest(s)->state, ROLLOUT_FAILED);
 }
 
+/* K7: the first commit of a server that has just started may be refused too. */
+static void test_deadlines_stay_moved_by_an_outage_when_the_round_is_taken_back(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 1, "", "1/a");
+    struct rollout *r = story_deploy(s, "", "2/b", NULL);
+    s->keeps_rounds_open = true;
+    story_restart(s, HOUR);
+    int64_t deadline = story_instance(s, "web-01")->assignment.deadline_at;
+    assert_int_equal(deadline, STORY_BEGIN + 10 * MINUTE + HOUR);
+
+    story_undo(s);
+    story_undo(s);
+
+    assert_int_equal(story_instance(s, "web-01")->assignment.deadline_at, deadline);
+    assert_true(fleet_is_dirty(&s->fleet));
+    fleet_settle(&s->fleet, fleet_end_round(&s->fleet));
+    story_say(s, "web-01", "1/a", INSTANCE_DEGRADED);
+    story_undo(s);
+    assert_int_equal(story_instance(s, "web-01")->assignment.deadline_at, deadline);
+    assert_int_equal(r->state, ROLLOUT_RUNNING);
+}
+
 static void test_a_wish_that_nobody_else_remembers_can_be_replaced(void **state)
 {
     struct story *s = begun(state);
@@ -666,6 +689,7 @@ int main(void)
         STORY(test_a_forgotten_rollout_comes_back),
         STORY(test_old_rollouts_are_forgotten_but_not_what_a_rollback_needs),
         STORY(test_a_rollout_that_has_just_failed_is_not_forgotten_for_old_ones),
+        STORY(test_deadlines_stay_moved_by_an_outage_when_the_round_is_taken_back),
         STORY(test_a_wish_that_nobody_else_remembers_can_be_replaced),
         STORY(test_each_step_is_taken_back_and_gives_the_same_when_it_is_told_again),
         STORY(test_each_step_survives_a_restart),
