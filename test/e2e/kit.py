@@ -55,6 +55,11 @@ def _dies_with_us():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def end_with_us():
+    """For a child that has something to do at its end, such as a shell with a trap."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def spawn(arguments, **options):
     """A child in a process group of its own, which ends when this process does."""
     child = subprocess.Popen(arguments, start_new_session=True, preexec_fn=_dies_with_us, **options)

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+def page():
+    return "Welcome to the shop. We open at eight."
