@@ -268,13 +268,15 @@ class Makers(Planned):
                 return pid
         return None
 
+    def state_of(self, pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return "X"
+
     def is_stopped(self, pid):
-        def state():
-            try:
-                return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            except (FileNotFoundError, ProcessLookupError):
-                return "X"
-        return kit.eventually("it has stopped, or was done already", lambda: (lambda s: s in "TZX" and s)(state())) == "T"
+        return "T" == kit.eventually("it has stopped, or was done already",
+                                     lambda: (lambda state: state in "TZX" and state)(self.state_of(pid)))
 
     def answer_of(self, thread, result):
         thread.join(kit.HANG_S)
@@ -370,9 +372,13 @@ class Makers(Planned):
     def test_a_server_that_is_killed_takes_its_maker_along(self):
         pid, thread, _ = self.caught()
         self.home.child.send_signal(signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGCONT)  # it may have been stopped before it could ask to die too
+        except ProcessLookupError:
+            pass
         self.home.wait()
         thread.join(kit.HANG_S)
-        kit.eventually("it is gone", lambda: not pathlib.Path(f"/proc/{pid}").exists())
+        kit.eventually("it is gone", lambda: self.state_of(pid) in "XZ")
 
 
 if __name__ == "__main__":
