@@ -55,6 +55,7 @@ struct change {
     uint32_t rollout;    /* number, or 0 */
     struct version was; /* current state before, of CHANGE_UPDATED; wish before, of CHANGE_PICKED */
     uint32_t was_labels; /* label set before, of CHANGE_UPDATED */
+    int64_t ordered_at;  /* of CHANGE_COMPLETED and CHANGE_FAILED: when it was picked; ms */
     struct text reason;  /* what the operator said, or empty; borrowed */
     uint64_t index;      /* given by fleet_publish() */
 };

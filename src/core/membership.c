@@ -185,7 +185,8 @@ static void blame(struct fleet *fleet, const struct rollout *r, uint32_t slot,
     fleet_publish(fleet, &(struct change){ .type = CHANGE_FAILED,
                                            .slot = slot,
                                            .rollout = r->number,
-                                           .cause = (uint8_t)cause });
+                                           .cause = (uint8_t)cause,
+                                           .ordered_at = a->assigned_at });
 }
 
 static void credit(struct fleet *fleet, struct rollout *r, uint32_t slot)
@@ -195,8 +196,10 @@ static void credit(struct fleet *fleet, struct rollout *r, uint32_t slot)
     a->ended_at = fleet->now;
     fleet_touch_rollout(fleet, r);
     r->progressed_at = rollout_clock(fleet, r);
-    fleet_publish(fleet,
-                  &(struct change){ .type = CHANGE_COMPLETED, .slot = slot, .rollout = r->number });
+    fleet_publish(fleet, &(struct change){ .type = CHANGE_COMPLETED,
+                                           .slot = slot,
+                                           .rollout = r->number,
+                                           .ordered_at = a->assigned_at });
 }
 
 bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum member_event event)

@@ -99,14 +99,10 @@ void engine_begin(struct engine *e, struct text actor)
     fleet_begin(&e->fleet, e->clock.now_ms(e->clock.self), actor);
 }
 
-/* What is counted, and what an operator should see at once. */
-static void note_change(struct engine *e, const struct change *change)
+/* What an operator should see at once. */
+static void log_change(struct engine *e, const struct change *change)
 {
-    if (change->type == CHANGE_GATE_PASSED)
-        e->stats.gates_passed++;
-    else if (change->type == CHANGE_GATE_INCONCLUSIVE)
-        e->stats.gates_inconclusive++;
-    else if (change->type == CHANGE_FLEET_SILENT)
+    if (change->type == CHANGE_FLEET_SILENT)
         e->log.write(e->log.self, LOG_WARNING_,
                      "most of the fleet fell silent at once; rollouts stand still", NULL);
     else if (change->type == CHANGE_FLEET_HEARD)
@@ -132,11 +128,13 @@ static void write_entry(struct engine *e, const struct change *change)
 void engine_end(struct engine *e)
 {
     for (uint32_t i = 0; i < e->fleet.change_count; i++) {
-        note_change(e, &e->fleet.changes[i]);
+        log_change(e, &e->fleet.changes[i]);
+        outcomes_note(&e->opened, &e->fleet, &e->fleet.changes[i]);
         write_entry(e, &e->fleet.changes[i]);
     }
     for (uint32_t i = 0; e->wake && i < e->fleet.woken_count; i++)
         e->wake(e->wake_ctx, e->fleet.woken[i]);
+    waited_note(&e->waited, &e->fleet, engine_store_fails_since(e), e->fleet.now);
     e->fleet.actor = TEXT_NONE;
 }
 
@@ -165,6 +163,7 @@ void engine_wait(struct engine *e, uint64_t round, struct engine_waiter *waiter)
     waiter->next = NULL;
     *e->last_waiter = waiter;
     e->last_waiter = &waiter->next;
+    e->stats.waiter_count++;
 }
 
 /* Calls those that wait for a round up to `round`. They may wait anew from inside. */
@@ -173,6 +172,7 @@ static void release_waiters(struct engine *e, uint64_t round, enum engine_outcom
     struct engine_waiter *list = e->waiters;
     e->waiters = NULL;
     e->last_waiter = &e->waiters;
+    e->stats.waiter_count = 0; /* those who go on waiting are counted anew */
     while (list) {
         struct engine_waiter *waiter = list;
         list = waiter->next;
@@ -306,11 +306,13 @@ static void drop_rounds(struct engine *e, const struct err *why)
     e->stats.commit_failures++;
     batch_clear(e->open);
     fleet_undo(&e->fleet);
+    e->opened = e->closed = (struct outcomes){ .has_any = false };
     journal_cut(&e->journal, e->fleet.next_index);
     if (!e->fleet.is_frozen)
         e->failing_since = e->clock.now_ms(e->clock.self);
     e->fleet.is_frozen = true;
     e->probe_at = e->clock.now_ms(e->clock.self) + PROBE_EVERY_MS;
+    waited_note(&e->waited, &e->fleet, e->failing_since, e->clock.now_ms(e->clock.self));
     release_waiters(e, UINT64_MAX, ENGINE_DROPPED);
 }
 
@@ -321,6 +323,7 @@ static void submit(struct engine *e)
     };
     e->job_last_index = e->fleet.next_index - 1;
     e->is_committing = true;
+    outcomes_take(&e->closed, &e->opened);
     e->open = e->open == &e->batches[0] ? &e->batches[1] : &e->batches[0];
     batch_clear(e->open);
     committer_submit(e->committer, &e->job);
@@ -355,12 +358,9 @@ static void count_commit(struct engine *e)
 {
     struct engine_stats *s = &e->stats;
     s->commits++;
-    s->commit_ops += e->job.batch->count;
-    s->commit_us_total += (uint64_t)e->job.took_us;
-    unsigned bucket = 0;
-    while (bucket < 15 && e->job.took_us >= 64ll << bucket)
-        bucket++;
-    s->commit_us_buckets[bucket]++;
+    octaves_add(&s->commit_us, (uint64_t)e->job.took_us);
+    octaves_add(&s->batch_ops, e->job.batch->count);
+    outcomes_take(&s->outcomes, &e->closed);
 }
 
 static void tell_readers(struct engine *e)
@@ -381,6 +381,15 @@ void engine_die(struct engine *e, const struct err *why)
         e->options.fatal(e->options.ctx, why);
 }
 
+/* The store takes writes. */
+static void thaw(struct engine *e)
+{
+    if (!e->fleet.is_frozen)
+        return;
+    e->fleet.is_frozen = false;
+    waited_note(&e->waited, &e->fleet, 0, e->clock.now_ms(e->clock.self));
+}
+
 static void finish_commit(struct engine *e)
 {
     e->is_committing = false;
@@ -389,7 +398,7 @@ static void finish_commit(struct engine *e)
         count_commit(e);
         fleet_settle(&e->fleet, e->job.round);
         e->settled = e->job.round;
-        e->fleet.is_frozen = false;
+        thaw(e);
         e->journal.durable = e->job_last_index;
         release_waiters(e, e->settled, ENGINE_DURABLE);
         tell_readers(e);
@@ -469,18 +478,22 @@ static void check(struct engine *e, int64_t now)
     place_rebuild(&e->fleet);
 }
 
-static void count_waiting(struct engine *e, int64_t from, int64_t to)
+/* For measuring; 0 where nothing is measured. */
+static int64_t now_us(const struct engine *e)
 {
-    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
-        const struct rollout_live *live = e->fleet.live[i];
-        for (unsigned reason = 0; live && reason < WAITING_REASON_COUNT; reason++) {
-            int64_t since =
-                reason == WAITING_STORE ? engine_store_fails_since(e) : live->waits.since[reason];
-            int64_t begin = since > from ? since : from;
-            if (since != 0 && begin < to)
-                e->stats.waited_ms[reason] += (uint64_t)(to - begin);
-        }
-    }
+    return e->clock.now_us ? e->clock.now_us(e->clock.self) : 0;
+}
+
+static void reconcile(struct engine *e)
+{
+    int64_t began_us = now_us(e);
+    engine_begin(e, TEXT("server"));
+    struct err err = { .code = ERR_NONE };
+    bool has_more = fleet_tick(&e->fleet, &err);
+    if (!has_more && err.code == ERR_MEMORY)
+        engine_log_error(e, "timers wait for memory", &err);
+    engine_end(e);
+    octaves_add(&e->stats.reconcile_us, (uint64_t)(now_us(e) - began_us));
 }
 
 void engine_tick(struct engine *e)
@@ -490,21 +503,15 @@ void engine_tick(struct engine *e)
     int64_t now = e->clock.now_ms(e->clock.self);
     bool is_turn = now - e->reconciled_at >= e->options.reconcile_interval_ms;
     if (is_turn || fleet_next_due(&e->fleet) <= now) {
-        count_waiting(e, e->reconciled_at, now);
         e->reconciled_at = now;
-        engine_begin(e, TEXT("server"));
-        struct err err = { .code = ERR_NONE };
-        bool has_more = fleet_tick(&e->fleet, &err);
-        if (!has_more && err.code == ERR_MEMORY)
-            engine_log_error(e, "timers wait for memory", &err);
-        engine_end(e);
+        reconcile(e);
     }
     if (now - e->checked_at >= CHECK_EVERY_MS)
         check(e, now);
     engine_end_round(e);
 }
 
-/* ---- readers, statistics -------------------------------------------------------------------- */
+/* ---- readers, errors ------------------------------------------------------------------------ */
 
 void engine_reader_add(struct engine *e, struct engine_reader *reader)
 {
@@ -554,21 +561,6 @@ bool engine_is_writable(const struct engine *e)
 int64_t engine_store_fails_since(const struct engine *e)
 {
     return engine_is_writable(e) ? 0 : e->failing_since;
-}
-
-struct engine_stats engine_stats(struct engine *e)
-{
-    struct engine_stats stats = e->stats;
-    stats.store = committer_stats(e->committer);
-    return stats;
-}
-
-void engine_count_heartbeat(struct engine *e, bool is_changed)
-{
-    if (is_changed)
-        e->stats.heartbeats_changed++;
-    else
-        e->stats.heartbeats_unchanged++;
 }
 
 void engine_log_error(const struct engine *e, const char *message, const struct err *why)

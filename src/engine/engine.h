@@ -15,6 +15,7 @@
 #include "core/command.h"
 #include "engine/committer.h"
 #include "engine/journal.h"
+#include "engine/outcomes.h"
 #include "port/clock.h"
 #include "port/log.h"
 
@@ -169,16 +170,21 @@ int64_t engine_store_fails_since(const struct engine *engine);
 
 struct engine_stats {
     uint64_t heartbeats_unchanged, heartbeats_changed;
-    uint64_t commits, commit_us_total, commit_ops, commit_failures;
-    uint64_t commit_us_buckets[16]; /* by powers of two from 64 us: < 64, < 128, ... */
-    uint64_t checks, violations;    /* of the background check (K8) */
-    /* Time in which live rollouts waited, by reason. It is looked at with each tick: what begins
-     * and ends between two is missed. */
-    uint64_t waited_ms[WAITING_REASON_COUNT];
-    uint64_t gates_passed, gates_inconclusive;
+    struct octaves clock_skew_ms; /* of heartbeats, by how much, in either direction */
+    uint64_t commits, commit_failures;
+    struct octaves commit_us, batch_ops;      /* of durable batches */
+    struct octaves reconcile_us;              /* of engine_tick() when something was due */
+    uint64_t checks, violations;              /* of the background check (K8) */
+    uint64_t waited_ms[WAITING_REASON_COUNT]; /* in which live rollouts waited, by reason */
+    struct outcomes outcomes;                 /* durable ones */
+    uint32_t waiter_count;                    /* answers that wait until they are durable */
+    int64_t overdue_ms; /* for how long the most overdue timer has been due; 0: none is */
     struct store_stats store;
 };
+/* Everything since the start of the process. */
 struct engine_stats engine_stats(struct engine *engine);
 void engine_count_heartbeat(struct engine *engine, bool is_changed);
+/* An agent's clock, minus that of the server. */
+void engine_count_skew(struct engine *engine, int64_t skew_ms);
 
 #endif

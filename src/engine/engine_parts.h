@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/retention.h"
 #include "engine/seen.h"
+#include "engine/waited.h"
 
 #define RETENTION_STEP 256u /* journal entries deleted in one round at most */
 
@@ -54,6 +55,8 @@ struct engine {
 
     int64_t reconciled_at, checked_at, checked_all_at;
     uint32_t check_cursor;
+    struct outcomes opened, closed; /* of the open round; of the one under way */
+    struct waited waited;
     struct engine_stats stats;
 };
 

@@ -20,7 +20,7 @@ int64_t api_now_us(void)
 
 /* ---- counting ------------------------------------------------------------------------------- */
 
-void api_count(struct api *api, const struct route *route, int status, int64_t began_us)
+uint64_t api_count(struct api *api, const struct route *route, int status, int64_t began_us)
 {
 #define CODE_ITEM(code) code,
     static const int codes[API_CODE_COUNT] = { API_CODES(CODE_ITEM) };
@@ -30,12 +30,9 @@ void api_count(struct api *api, const struct route *route, int status, int64_t b
     while (code < API_CODE_COUNT && codes[code] != status)
         code++;
     stats->by_code[code]++;
-    int64_t took = api_now_us() - began_us;
-    size_t bucket = 0;
-    while (bucket < API_BUCKETS - 1 && took >= 64ll << 2 * bucket)
-        bucket++;
-    stats->buckets[bucket]++;
-    stats->us_total += (uint64_t)took;
+    uint64_t took_us = (uint64_t)(api_now_us() - began_us);
+    octaves_add(&stats->us, took_us);
+    return took_us;
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -67,7 +64,9 @@ static void send_body(struct api *api, struct http_exchange *x, const struct rou
                                           .headers = headers,
                                           .header_count = count,
                                           .body = body });
-    api_count(api, route, status, began_us);
+    uint64_t took_us = api_count(api, route, status, began_us);
+    if (status == 200 && route && route->handle == inventory_heartbeat)
+        octaves_add(&api->heartbeat_us, took_us - fields->held_us);
 }
 
 /* The problem document of call->err goes into api->body. */

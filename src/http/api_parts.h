@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/octaves.h"
 #include "base/timers.h"
 #include "http/api.h"
 #include "wire/json_write.h"
@@ -80,21 +81,20 @@ const struct param *param_find(const struct route *route, struct text name);
         X(500) X(503)
 /* clang-format on */
 #define API_CODE_COUNT 17
-#define API_BUCKETS    12 /* of request times, by powers of four from 64 us */
 
 struct route_stats {
     uint64_t by_code[API_CODE_COUNT + 1];
-    uint64_t buckets[API_BUCKETS];
-    uint64_t us_total;
+    struct octaves us;
 };
 
-/* Header fields of an answer; an empty one is left out. */
+/* Header fields of an answer; an empty one is left out. With them goes what is counted of it. */
 struct api_fields {
     char location[24];
     char etag[24];
     char allow[48];
     bool is_replayed, is_retryable;
     uint32_t retry_after_s; /* of a retryable one; 0: 1 */
+    uint64_t held_us;       /* for which it waited for news */
 };
 
 /* An answer that waits until what it says is durable. */
@@ -155,7 +155,8 @@ struct api {
     struct loop_timer *resume; /* while streams wait for their readers; else NULL */
     struct buffer openapi;     /* the document about all this, once somebody asked for it */
     char openapi_tag[24];
-    struct route_stats *stats; /* by route, and one more for requests without a route */
+    struct route_stats *stats;   /* by route, and one more for requests without a route */
+    struct octaves heartbeat_us; /* until the answer, without the time for which it was held */
     bool is_stopping;
 };
 
@@ -210,7 +211,8 @@ struct rollout *api_rollout(struct api_call *call);
 /* False with call->err while the store takes no writes. */
 bool api_is_writable(struct api_call *call);
 
-void api_count(struct api *api, const struct route *route, int status, int64_t began_us);
+/* Returns the time that it took, in us. */
+uint64_t api_count(struct api *api, const struct route *route, int status, int64_t began_us);
 int64_t api_now_us(void);
 
 /* events.c */

@@ -134,6 +134,8 @@ void inventory_heartbeat(struct api_call *call)
     }
     engine_count_heartbeat(engine, result.is_changed);
     struct instance *inst = fleet_at(fleet, slot);
+    if (body.command.has_sent_at)
+        engine_count_skew(engine, inst->clock_skew_ms);
     bool has_news = inst->generation != observed || is_of_before || warnings.count > 0;
     if (wait_ms > 0 && !has_news && polls_hold(call, slot, wait_ms))
         return;

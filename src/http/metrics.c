@@ -1,184 +1,226 @@
 /* SPDX-License-Identifier: Apache-2.0
  * metrics.c - numbers in the text format of Prometheus. Never a label per instance: the output is
- * as long for a million instances as for one. Source: spec of rollouts, section 12. */
+ * as long for a million instances as for one. What each is called and means stands in metrics.h. */
+#include "http/metrics.h"
+
 #include "http/api_parts.h"
 
-static void head(struct buffer *out, const char *name, const char *type, const char *help)
+/* ---- parts of the format -------------------------------------------------------------------- */
+
+/* The lines before the samples of a metric. */
+static void head(struct buffer *out, enum metric_id id)
 {
-    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+    const struct metric *m = &metrics[id];
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, m->type);
 }
 
-static void number(struct buffer *out, const char *name, const char *type, const char *help,
-                   uint64_t value)
+/* One sample of a metric with one label, whose name is that of the row. */
+static void sample(struct buffer *out, enum metric_id id, const char *value, uint64_t number)
 {
-    head(out, name, type, help);
-    buffer_printf(out, "%s %llu\n", name, (unsigned long long)value);
+    buffer_printf(out, "%s{%s=\"%s\"} %llu\n", metrics[id].name, metrics[id].labels, value,
+                  (unsigned long long)number);
 }
 
-/* Microseconds as seconds, exactly. */
-static void seconds(struct buffer *out, uint64_t us)
+/* A metric without labels. */
+static void number(struct buffer *out, enum metric_id id, uint64_t value)
 {
-    buffer_printf(out, "%llu.%06llu", (unsigned long long)(us / 1000000),
-                  (unsigned long long)(us % 1000000));
+    head(out, id);
+    buffer_printf(out, "%s %llu\n", metrics[id].name, (unsigned long long)value);
 }
 
-/* `labels` is "" or `name="value",`; bounds[i] in us is the upper bound of buckets[i]; the last
- * bucket has none. */
-static void histogram(struct buffer *out, const char *name, const char *labels,
-                      const uint64_t *buckets, size_t count, unsigned shift, uint64_t us_total)
+/* Times as seconds, exactly; other numbers as they are. */
+static void quantity(struct buffer *out, enum metric_unit unit, uint64_t value)
 {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        sum += buckets[i];
-        buffer_printf(out, "%s_bucket{%sle=\"", name, labels);
-        if (i + 1 < count)
-            seconds(out, (uint64_t)64 << shift * i);
-        else
-            buffer_add(out, TEXT("+Inf"));
-        buffer_printf(out, "\"} %llu\n", (unsigned long long)sum);
+    static const unsigned per_second[] = { [UNIT_ONE] = 1, [UNIT_MS] = 1000, [UNIT_US] = 1000000 };
+    static const int digits[] = { [UNIT_ONE] = 0, [UNIT_MS] = 3, [UNIT_US] = 6 };
+    buffer_add_u64(out, value / per_second[unit]);
+    if (digits[unit] > 0)
+        buffer_printf(out, ".%0*u", digits[unit], (unsigned)(value % per_second[unit]));
+}
+
+/* The samples of a histogram without labels, or for one value of its label. */
+static void spread(struct buffer *out, enum metric_id id, const char *value,
+                   const struct octaves *octaves)
+{
+    const struct metric *m = &metrics[id];
+    char inner[192] = ""; /* `label="value"` */
+    if (value)
+        snprintf(inner, sizeof inner, "%s=\"%s\"", m->labels, value);
+    const char *comma = value ? "," : "";
+    for (unsigned exponent = m->first; exponent <= m->last; exponent += m->step) {
+        buffer_printf(out, "%s_bucket{%s%sle=\"", m->name, inner, comma);
+        quantity(out, m->unit, (uint64_t)1 << exponent);
+        buffer_printf(out, "\"} %llu\n", (unsigned long long)octaves_up_to(octaves, exponent));
     }
-    struct text inner = text_from(labels);
-    bool has_labels = inner.size > 0;
-    if (has_labels)
-        inner.size--; /* its comma */
-    buffer_printf(out, has_labels ? "%s_sum{%.*s} " : "%s_sum%.*s ", name, TEXT_ARG(inner));
-    seconds(out, us_total);
-    buffer_printf(out, has_labels ? "\n%s_count{%.*s} %llu\n" : "\n%s_count%.*s %llu\n", name,
-                  TEXT_ARG(inner), (unsigned long long)sum);
+    unsigned long long count = octaves_count(octaves);
+    buffer_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", m->name, inner, comma, count);
+    const char *open = value ? "{" : "";
+    const char *close = value ? "}" : "";
+    buffer_printf(out, "%s_sum%s%s%s ", m->name, open, inner, close);
+    quantity(out, m->unit, octaves->sum);
+    buffer_printf(out, "\n%s_count%s%s%s %llu\n", m->name, open, inner, close, count);
+}
+
+static void histogram(struct buffer *out, enum metric_id id, const struct octaves *octaves)
+{
+    head(out, id);
+    spread(out, id, NULL, octaves);
+}
+
+/* ---- the fleet ------------------------------------------------------------------------------ */
+
+static void write_rollouts(struct buffer *out, const struct fleet *fleet)
+{
+    uint32_t by_state[rollout_state_count] = { 0 };
+    for (uint32_t i = 0; i < fleet->rollout_count; i++)
+        by_state[fleet->rollouts[i]->state]++;
+    head(out, METRIC_ROLLOUTS);
+    for (size_t i = 0; i < rollout_state_count; i++)
+        sample(out, METRIC_ROLLOUTS, rollout_machine.states.list[i].word, by_state[i]);
 }
 
 static void write_fleet(struct buffer *out, const struct fleet *fleet)
 {
-    head(out, "dides_instances", "gauge", "Instances by the status they report.");
+    head(out, METRIC_INSTANCES);
     for (size_t i = 0; i < instance_state_count; i++)
-        buffer_printf(out, "dides_instances{status=\"%s\"} %u\n",
-                      instance_machine.states.list[i].word, fleet->tally.by_status[i]);
-    number(out, "dides_instances_online", "gauge", "Instances heard within their timeout.",
-           fleet->tally.online);
-    number(out, "dides_instances_in_progress", "gauge", "Instances told to run another version.",
-           fleet->tally.in_progress);
-    uint32_t by_state[rollout_state_count] = { 0 };
-    for (uint32_t i = 0; i < fleet->rollout_count; i++)
-        by_state[fleet->rollouts[i]->state]++;
-    head(out, "dides_rollouts", "gauge", "Rollouts kept, by state.");
-    for (size_t i = 0; i < rollout_state_count; i++)
-        buffer_printf(out, "dides_rollouts{state=\"%s\"} %u\n", rollout_machine.states.list[i].word,
-                      by_state[i]);
+        sample(out, METRIC_INSTANCES, instance_machine.states.list[i].word,
+               fleet->tally.by_status[i]);
+    number(out, METRIC_INSTANCES_ONLINE, fleet->tally.online);
+    number(out, METRIC_INSTANCES_IN_PROGRESS, fleet->tally.in_progress);
+    number(out, METRIC_FLEET_SILENT, silence_is_frozen(fleet) ? 1 : 0);
+    write_rollouts(out, fleet);
 }
 
-static void write_waiting(struct buffer *out, const struct fleet *fleet,
-                          const struct engine_stats *stats)
+/* ---- how things went ------------------------------------------------------------------------ */
+
+#define WORD_ITEM(id, word) word,
+
+static void write_ends(struct buffer *out, const struct engine_stats *stats)
 {
-    head(out, "dides_rollout_wait_seconds_total", "counter",
-         "Time in which live rollouts picked nobody, by the reason.");
+    static const char *const rollout_words[] = { ROLLOUT_RESULTS(WORD_ITEM) };
+    static const char *const update_words[] = { UPDATE_RESULTS(WORD_ITEM) };
+    const struct outcomes *o = &stats->outcomes;
+    head(out, METRIC_ROLLOUT_SECONDS);
+    for (unsigned i = 0; i < ROLLOUT_RESULT_COUNT; i++)
+        spread(out, METRIC_ROLLOUT_SECONDS, rollout_words[i], &o->rollout_ms[i]);
+    head(out, METRIC_ROLLOUT_WAIT_SECONDS);
     for (unsigned reason = 0; reason < WAITING_REASON_COUNT; reason++) {
-        buffer_printf(out, "dides_rollout_wait_seconds_total{reason=\"%s\"} ",
-                      waiting_word(reason));
-        seconds(out, stats->waited_ms[reason] * 1000);
+        buffer_printf(out, "%s{%s=\"%s\"} ", metrics[METRIC_ROLLOUT_WAIT_SECONDS].name,
+                      metrics[METRIC_ROLLOUT_WAIT_SECONDS].labels, waiting_word(reason));
+        quantity(out, UNIT_MS, stats->waited_ms[reason]);
         buffer_add_byte(out, '\n');
     }
-    head(out, "dides_gate_evaluations_total", "counter", "Results of gates by type.");
-    buffer_printf(out, "dides_gate_evaluations_total{type=\"manual\",result=\"passed\"} %llu\n",
-                  (unsigned long long)stats->gates_passed);
-    buffer_printf(out,
-                  "dides_gate_evaluations_total{type=\"manual\",result=\"inconclusive\"} %llu\n",
-                  (unsigned long long)stats->gates_inconclusive);
-    number(out, "dides_fleet_silent", "gauge",
-           "1 while most of the fleet is silent at once and rollouts stand still.",
-           silence_is_frozen(fleet) ? 1 : 0);
+    head(out, METRIC_INSTANCE_UPDATE_SECONDS);
+    for (unsigned i = 0; i < UPDATE_RESULT_COUNT; i++)
+        spread(out, METRIC_INSTANCE_UPDATE_SECONDS, update_words[i], &o->update_ms[i]);
 }
 
-static void write_engine(struct buffer *out, struct engine *engine)
+static void write_outcomes(struct buffer *out, const struct outcomes *o)
 {
-    struct engine_stats stats = engine_stats(engine);
-    write_waiting(out, engine_fleet(engine), &stats);
-    head(out, "dides_heartbeats_total", "counter",
-         "Heartbeats by whether they changed anything durable.");
-    buffer_printf(out, "dides_heartbeats_total{result=\"unchanged\"} %llu\n",
-                  (unsigned long long)stats.heartbeats_unchanged);
-    buffer_printf(out, "dides_heartbeats_total{result=\"changed\"} %llu\n",
-                  (unsigned long long)stats.heartbeats_changed);
-    head(out, "dides_store_commit_seconds", "histogram", "Time to make one batch durable.");
-    histogram(out, "dides_store_commit_seconds", "", stats.commit_us_buckets, 16, 1,
-              stats.commit_us_total);
-    number(out, "dides_store_ops_total", "counter", "Keys written or deleted.", stats.commit_ops);
-    number(out, "dides_store_commit_failures_total", "counter",
-           "Rounds of changes that were dropped.", stats.commit_failures);
-    number(out, "dides_store_pending_batches", "gauge",
-           "Durable batches not yet folded into the readable table.", stats.store.pending_batches);
-    number(out, "dides_store_file_bytes", "gauge", "Size of the store's files.",
-           stats.store.file_bytes);
-    number(out, "dides_store_writable", "gauge", "1 when the store accepts writes.",
-           engine_is_writable(engine) ? 1 : 0);
-    number(out, "dides_term", "gauge",
-           "Which life of the database this is; a restore begins a new one.", engine_term(engine));
-    number(out, "dides_held", "gauge",
-           "1 while nothing is picked because an agent knows newer orders than the database.",
-           engine_is_held(engine) ? 1 : 0);
-    number(out, "dides_events_index", "counter", "Newest durable journal entry.",
-           engine_journal(engine)->durable);
-    number(out, "dides_invariant_checks_total", "counter", "Background recounts.", stats.checks);
-    number(out, "dides_invariant_violations_total", "counter",
-           "Differences found by background recounts, each repaired.", stats.violations);
+    static const char *const kinds[] = { ROLLBACK_KINDS(WORD_ITEM) };
+    head(out, METRIC_INSTANCE_FAILURES);
+    for (unsigned cause = CAUSE_NONE + 1; cause < MEMBER_CAUSE_COUNT; cause++)
+        sample(out, METRIC_INSTANCE_FAILURES, member_cause_word(cause), o->failures[cause]);
+    head(out, METRIC_ROLLBACKS);
+    for (unsigned kind = 0; kind < ROLLBACK_KIND_COUNT; kind++)
+        sample(out, METRIC_ROLLBACKS, kinds[kind], o->rollbacks[kind]);
+    head(out, METRIC_GATE_EVALUATIONS);
+    const char *name = metrics[METRIC_GATE_EVALUATIONS].name;
+    buffer_printf(out, "%s{type=\"manual\",result=\"passed\"} %llu\n", name,
+                  (unsigned long long)o->gates_passed);
+    buffer_printf(out, "%s{type=\"manual\",result=\"inconclusive\"} %llu\n", name,
+                  (unsigned long long)o->gates_inconclusive);
 }
+
+/* ---- heartbeats, time, the store ------------------------------------------------------------ */
+
+static void write_work(struct buffer *out, const struct api *api, const struct engine_stats *stats)
+{
+    head(out, METRIC_HEARTBEATS);
+    sample(out, METRIC_HEARTBEATS, "unchanged", stats->heartbeats_unchanged);
+    sample(out, METRIC_HEARTBEATS, "changed", stats->heartbeats_changed);
+    histogram(out, METRIC_HEARTBEAT_SECONDS, &api->heartbeat_us);
+    histogram(out, METRIC_CLOCK_SKEW_SECONDS, &stats->clock_skew_ms);
+    number(out, METRIC_LONG_POLLS, api->polls.count);
+    histogram(out, METRIC_RECONCILE_SECONDS, &stats->reconcile_us);
+    head(out, METRIC_TIMER_OVERDUE_SECONDS);
+    buffer_printf(out, "%s ", metrics[METRIC_TIMER_OVERDUE_SECONDS].name);
+    quantity(out, UNIT_MS, (uint64_t)stats->overdue_ms);
+    buffer_add_byte(out, '\n');
+    number(out, METRIC_QUEUE_LENGTH, stats->waiter_count);
+}
+
+static void write_store(struct buffer *out, struct engine *engine, const struct engine_stats *stats)
+{
+    histogram(out, METRIC_STORE_COMMIT_SECONDS, &stats->commit_us);
+    histogram(out, METRIC_STORE_BATCH_SIZE, &stats->batch_ops);
+    number(out, METRIC_STORE_OPS, stats->batch_ops.sum);
+    number(out, METRIC_STORE_COMMIT_FAILURES, stats->commit_failures);
+    number(out, METRIC_STORE_PENDING_BATCHES, stats->store.pending_batches);
+    number(out, METRIC_STORE_FILE_BYTES, stats->store.file_bytes);
+    number(out, METRIC_STORE_WRITABLE, engine_is_writable(engine) ? 1 : 0);
+    number(out, METRIC_TERM, engine_term(engine));
+    number(out, METRIC_HELD, engine_is_held(engine) ? 1 : 0);
+    number(out, METRIC_EVENTS_INDEX, engine_journal(engine)->durable);
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+static void write_auth(struct buffer *out, const struct auth *auth)
+{
+    static const char *const words[AUTH_REFUSAL_COUNT] = { AUTH_REFUSALS(WORD_ITEM) };
+    number(out, METRIC_CREDENTIALS, auth->credentials.count);
+    head(out, METRIC_AUTH_REFUSALS);
+    for (size_t i = 0; i < AUTH_REFUSAL_COUNT; i++)
+        sample(out, METRIC_AUTH_REFUSALS, words[i], auth->refusals[i]);
+}
+#undef WORD_ITEM
 
 static void write_requests(struct buffer *out, const struct api *api)
 {
 #define CODE_ITEM(code) code,
     static const int codes[API_CODE_COUNT] = { API_CODES(CODE_ITEM) };
 #undef CODE_ITEM
-    head(out, "dides_http_requests_total", "counter", "Requests by route and status code.");
+    head(out, METRIC_HTTP_REQUESTS);
     for (size_t i = 0; i <= route_count; i++) {
         for (size_t code = 0; code <= API_CODE_COUNT; code++) {
             if (api->stats[i].by_code[code] == 0)
                 continue;
-            buffer_printf(out, "dides_http_requests_total{route=\"%s %s\",code=\"%d\"} %llu\n",
-                          i < route_count ? routes[i].method : "-",
-                          i < route_count ? routes[i].path : "none",
-                          code < API_CODE_COUNT ? codes[code] : 0,
-                          (unsigned long long)api->stats[i].by_code[code]);
+            buffer_printf(
+                out, "%s{route=\"%s %s\",code=\"%d\"} %llu\n", metrics[METRIC_HTTP_REQUESTS].name,
+                i < route_count ? routes[i].method : "-", i < route_count ? routes[i].path : "none",
+                code < API_CODE_COUNT ? codes[code] : 0,
+                (unsigned long long)api->stats[i].by_code[code]);
         }
     }
-    head(out, "dides_http_request_seconds", "histogram",
-         "Time from the whole request to its answer, waiting for the disk included.");
+    head(out, METRIC_HTTP_REQUEST_SECONDS);
     for (size_t i = 0; i < route_count; i++) {
-        struct buffer labels;
-        if (api->stats[i].us_total == 0)
+        char route[128];
+        if (octaves_count(&api->stats[i].us) == 0)
             continue;
-        buffer_init(&labels, &memory_heap, 256);
-        buffer_printf(&labels, "route=\"%s %s\",", routes[i].method, routes[i].path);
-        histogram(out, "dides_http_request_seconds", buffer_c_string(&labels),
-                  api->stats[i].buckets, API_BUCKETS, 2, api->stats[i].us_total);
-        buffer_release(&labels);
+        snprintf(route, sizeof route, "%s %s", routes[i].method, routes[i].path);
+        spread(out, METRIC_HTTP_REQUEST_SECONDS, route, &api->stats[i].us);
     }
 }
 
-static void write_auth(struct buffer *out, const struct auth *auth)
-{
-#define WORD_ITEM(id, word) word,
-    static const char *const words[AUTH_REFUSAL_COUNT] = { AUTH_REFUSALS(WORD_ITEM) };
-#undef WORD_ITEM
-    number(out, "dides_credentials", "gauge", "Instances that have a credential of their own.",
-           auth->credentials.count);
-    head(out, "dides_auth_refusals_total", "counter",
-         "Requests turned away by what was wrong: the token, the name it is for, an instance that "
-         "is taken, the credential, one of another instance, or their rate.");
-    for (size_t i = 0; i < AUTH_REFUSAL_COUNT; i++)
-        buffer_printf(out, "dides_auth_refusals_total{reason=\"%s\"} %llu\n", words[i],
-                      (unsigned long long)auth->refusals[i]);
-}
+/* ---- all of it ------------------------------------------------------------------------------ */
 
 void metrics_write(struct api *api, struct buffer *out)
 {
-    head(out, "dides_build_info", "gauge", "Always 1.");
-    buffer_add(out, TEXT("dides_build_info{version=\"" DIDES_VERSION "\"} 1\n"));
+    struct engine_stats stats = engine_stats(api->engine);
+    head(out, METRIC_BUILD_INFO);
+    buffer_printf(out, "%s{version=\"%s\"} 1\n", metrics[METRIC_BUILD_INFO].name, DIDES_VERSION);
+    number(out, METRIC_LEADER, 1);
     write_fleet(out, engine_fleet(api->engine));
-    write_engine(out, api->engine);
+    write_ends(out, &stats);
+    write_outcomes(out, &stats.outcomes);
+    write_work(out, api, &stats);
+    write_store(out, api->engine, &stats);
+    number(out, METRIC_EVENT_CLIENTS, api->stream_count);
+    number(out, METRIC_INVARIANT_CHECKS, stats.checks);
+    number(out, METRIC_INVARIANT_VIOLATIONS, stats.violations);
     write_auth(out, &api->auth);
-    number(out, "dides_event_clients", "gauge", "Open event streams.", api->stream_count);
-    number(out, "dides_long_polls", "gauge", "Heartbeats whose reply is held.", api->polls.count);
-    if (api->server)
-        number(out, "dides_http_connections", "gauge", "Open connections.",
-               http_server_stats(api->server).connections_open);
+    number(out, METRIC_HTTP_CONNECTIONS,
+           api->server ? http_server_stats(api->server).connections_open : 0);
     write_requests(out, api);
 }

@@ -14,7 +14,7 @@ struct poll {
     const struct route *route;
     uint32_t slot;
     size_t key_size;
-    int64_t began_us;
+    int64_t began_us, held_at_us;
     char key[LIMIT_NAME]; /* a slot may be given to another instance meanwhile */
 };
 
@@ -96,6 +96,7 @@ static void answer(struct poll *poll)
                              .request = &gone,
                              .route = poll->route,
                              .began_us = poll->began_us,
+                             .fields = { .held_us = (uint64_t)(api_now_us() - poll->held_at_us) },
                              .x = take_out(poll) };
     struct buffer mine; /* the body of the call that caused this is not ours to write into */
     struct buffer body = api->body;
@@ -168,7 +169,8 @@ bool polls_hold(struct api_call *call, uint32_t slot, int64_t wait_ms)
                            .route = call->route,
                            .slot = slot,
                            .key_size = key.size,
-                           .began_us = call->began_us };
+                           .began_us = call->began_us,
+                           .held_at_us = api_now_us() };
     memcpy(poll->key, key.data, key.size);
     /* Waiting counts as alive: silence is judged by the interval that was given. */
     if (inst->interval_ms < wait_ms)

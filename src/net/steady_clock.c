@@ -67,7 +67,12 @@ static int64_t port_now_ms(void *self)
     return steady_clock_now_ns(self) / 1000000;
 }
 
+static int64_t port_now_us(void *self)
+{
+    return steady_clock_now_ns(self) / 1000;
+}
+
 struct clock_port steady_clock_port(struct steady_clock *clock)
 {
-    return (struct clock_port){ port_now_ms, clock };
+    return (struct clock_port){ port_now_ms, port_now_us, clock };
 }

@@ -9,6 +9,8 @@ struct clock_port {
     /* ms since the epoch, never going back: it advances with the monotonic clock and approaches the
      * wall clock slowly, so that a jump of the wall clock fires no timeout. */
     int64_t (*now_ms)(void *self);
+    /* The same clock in us, to measure with. NULL: nothing is measured. */
+    int64_t (*now_us)(void *self);
     void *self;
 };
 

@@ -233,6 +233,7 @@ static void test_the_steady_clock_starts_at_the_wall_clock_and_advances_with_it(
     pass(&time, 90 * SECOND_NS);
 
     assert_int_equal(port.now_ms(port.self), 1090 * 1000);
+    assert_int_equal(port.now_us(port.self), 1090ll * 1000 * 1000);
 }
 
 static void test_a_jump_of_the_wall_clock_is_caught_up_at_a_thousandth(void **state)

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * waited.c - see waited.h. */
+#include "engine/waited.h"
+
+static uint64_t passed(int64_t since, int64_t now)
+{
+    return since != 0 && now > since ? (uint64_t)(now - since) : 0;
+}
+
+/* One place of fleet.live: `number` lives there now, 0 for nobody. */
+static void note_one(struct waited *w, struct waited_live *then, uint32_t number,
+                     const struct waits *waits, int64_t now)
+{
+    bool is_same = then->rollout == number;
+    if (is_same && memcmp(&then->waits, waits, sizeof *waits) == 0)
+        return;
+    for (unsigned reason = 0; reason < WAITING_REASON_COUNT; reason++)
+        if (!is_same || then->waits.since[reason] != waits->since[reason])
+            w->ms[reason] += passed(then->waits.since[reason], now);
+    *then = (struct waited_live){ .rollout = number, .waits = *waits };
+}
+
+void waited_note(struct waited *w, const struct fleet *fleet, int64_t store_fails_since,
+                 int64_t now)
+{
+    static const struct waits nothing;
+    uint32_t seen = 0;
+    uint32_t end = 0;
+    for (uint32_t i = 0; i < FLEET_LIVE_MAX && (seen < fleet->live_count || i < w->end); i++) {
+        const struct rollout_live *live = fleet->live[i];
+        if (!live) {
+            note_one(w, &w->live[i], 0, &nothing, now);
+            continue;
+        }
+        struct waits waits = live->waits;
+        waits.since[WAITING_STORE] = store_fails_since;
+        note_one(w, &w->live[i], live->rollout->number, &waits, now);
+        seen++;
+        end = i + 1;
+    }
+    w->end = end;
+}
+
+uint64_t waited_total(const struct waited *w, enum waiting_reason reason, int64_t now)
+{
+    uint64_t ms = w->ms[reason];
+    for (uint32_t i = 0; i < w->end; i++)
+        ms += passed(w->live[i].waits.since[reason], now);
+    return ms;
+}
