@@ -10,13 +10,14 @@
 #include <errno.h>
 
 const struct command *const commands[] = {
-    &demo_command,     &server_command,   &agent_command,      &sim_command,     &instances_command,
-    &plan_command,     &deploy_command,   &rollouts_command,   &rollout_command, &wait_command,
-    &pause_command,    &resume_command,   &promote_command,    &abort_command,   &retry_command,
-    &rollback_command, &progress_command, &events_command,     &backup_command,  &restore_command,
-    &verify_command,   &confirm_command,  &machine_command,    &openapi_command, &config_command,
-    &token_command,    &version_command,  &completion_command, &help_command,    &man_command,
-    &complete_command,
+    &demo_command,       &server_command,  &agent_command,   &sim_command,
+    &instances_command,  &plan_command,    &deploy_command,  &rollouts_command,
+    &rollout_command,    &wait_command,    &pause_command,   &resume_command,
+    &promote_command,    &abort_command,   &retry_command,   &rollback_command,
+    &progress_command,   &events_command,  &backup_command,  &restore_command,
+    &verify_command,     &confirm_command, &machine_command, &openapi_command,
+    &metrics_command,    &config_command,  &token_command,   &version_command,
+    &completion_command, &help_command,    &man_command,     &complete_command,
 };
 const size_t command_count = sizeof commands / sizeof commands[0];
 

@@ -7,8 +7,8 @@
 
 extern const struct command abort_command, agent_command, backup_command, config_command,
     confirm_command, restore_command, verify_command, demo_command, deploy_command, events_command,
-    help_command, instances_command, machine_command, man_command, openapi_command, pause_command,
-    plan_command, progress_command, promote_command, resume_command, retry_command,
+    help_command, instances_command, machine_command, man_command, metrics_command, openapi_command,
+    pause_command, plan_command, progress_command, promote_command, resume_command, retry_command,
     rollback_command, complete_command, completion_command, server_command, sim_command,
     rollout_command, rollouts_command, token_command, version_command, wait_command;
 

@@ -38,6 +38,6 @@ const struct command openapi_command = {
     .synopsis = synopsis,
     .details = details,
     .examples = examples,
-    .see_also = "server",
+    .see_also = "server metrics",
     .run = run,
 };
