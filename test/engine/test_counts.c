@@ -30,7 +30,7 @@ static uint64_t waited(struct kit *kit, enum waiting_reason reason)
 static struct rollout *deploy(struct kit *kit, const char *code, enum rollout_on_failure on_failure)
 {
     struct deploy_command command = { .code = text_from(code), .rollout = rollout_config_default };
-    command.rollout.on_failure = on_failure;
+    command.rollout.on_failure = (uint8_t)on_failure;
     struct err err = { .code = ERR_NONE };
     engine_begin(kit->engine, TEXT("operator"));
     struct rollout *r = fleet_deploy(engine_fleet(kit->engine), &command, NULL, &err);
