@@ -20,23 +20,28 @@ static void note_one(struct waited *w, struct waited_live *then, uint32_t number
     *then = (struct waited_live){ .rollout = number, .waits = *waits };
 }
 
+/* The store's trouble is that of all alike. */
+static void note_store(struct waited *w, uint32_t count, int64_t since, int64_t now)
+{
+    w->ms[WAITING_STORE] += w->count * passed(w->store_since, now);
+    w->store_since = since != 0 && w->store_since != 0 ? now : since;
+    w->count = count;
+}
+
 void waited_note(struct waited *w, const struct fleet *fleet, int64_t store_fails_since,
                  int64_t now)
 {
     static const struct waits nothing;
+    if (store_fails_since != 0 || w->store_since != 0)
+        note_store(w, fleet->live_count, store_fails_since, now);
     uint32_t seen = 0;
     uint32_t end = 0;
-    for (uint32_t i = 0; i < FLEET_LIVE_MAX && (seen < fleet->live_count || i < w->end); i++) {
+    for (uint32_t i = 0; seen < fleet->live_count || i < w->end; i++) {
         const struct rollout_live *live = fleet->live[i];
-        if (!live) {
-            note_one(w, &w->live[i], 0, &nothing, now);
-            continue;
-        }
-        struct waits waits = live->waits;
-        waits.since[WAITING_STORE] = store_fails_since;
-        note_one(w, &w->live[i], live->rollout->number, &waits, now);
-        seen++;
-        end = i + 1;
+        note_one(w, &w->live[i], live ? live->rollout->number : 0, live ? &live->waits : &nothing,
+                 now);
+        seen += live ? 1 : 0;
+        end = live ? i + 1 : end;
     }
     w->end = end;
 }
@@ -44,6 +49,8 @@ void waited_note(struct waited *w, const struct fleet *fleet, int64_t store_fail
 uint64_t waited_total(const struct waited *w, enum waiting_reason reason, int64_t now)
 {
     uint64_t ms = w->ms[reason];
+    if (reason == WAITING_STORE)
+        ms += w->count * passed(w->store_since, now);
     for (uint32_t i = 0; i < w->end; i++)
         ms += passed(w->live[i].waits.since[reason], now);
     return ms;

@@ -9,6 +9,8 @@
 /* Zero-initialised is empty. */
 struct waited {
     uint64_t ms[WAITING_REASON_COUNT]; /* of reasons that have ended */
+    int64_t store_since;               /* all below wait for the store since then; 0: none does */
+    uint32_t count;                    /* how many those are */
     struct waited_live {
         uint32_t rollout; /* number; 0 = nobody */
         struct waits waits;

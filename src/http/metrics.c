@@ -32,10 +32,42 @@ static void number(struct buffer *out, enum metric_id id, uint64_t value)
 static void quantity(struct buffer *out, enum metric_unit unit, uint64_t value)
 {
     static const unsigned per_second[] = { [UNIT_ONE] = 1, [UNIT_MS] = 1000, [UNIT_US] = 1000000 };
-    static const int digits[] = { [UNIT_ONE] = 0, [UNIT_MS] = 3, [UNIT_US] = 6 };
+    static const unsigned digits[] = { [UNIT_ONE] = 0, [UNIT_MS] = 3, [UNIT_US] = 6 };
     buffer_add_u64(out, value / per_second[unit]);
-    if (digits[unit] > 0)
-        buffer_printf(out, ".%0*u", digits[unit], (unsigned)(value % per_second[unit]));
+    if (digits[unit] == 0)
+        return;
+    buffer_add_byte(out, '.');
+    buffer_add_padded(out, value % per_second[unit], digits[unit]);
+}
+
+/* The name of a sample of a histogram and its labels but `le`, left open. */
+static void begin_sample(struct buffer *out, const struct metric *m, const char *part,
+                         const char *value)
+{
+    buffer_add(out, text_from(m->name));
+    buffer_add(out, text_from(part));
+    if (!value)
+        return;
+    buffer_add_byte(out, '{');
+    buffer_add(out, text_from(m->labels));
+    buffer_add(out, TEXT("=\""));
+    buffer_add(out, text_from(value));
+    buffer_add_byte(out, '"');
+}
+
+/* `exponent` of its upper bound; OCTAVES: there is none. */
+static void bucket(struct buffer *out, const struct metric *m, const char *value, unsigned exponent,
+                   uint64_t count)
+{
+    begin_sample(out, m, "_bucket", value);
+    buffer_add(out, value ? TEXT(",le=\"") : TEXT("{le=\""));
+    if (exponent < OCTAVES)
+        quantity(out, m->unit, (uint64_t)1 << exponent);
+    else
+        buffer_add(out, TEXT("+Inf"));
+    buffer_add(out, TEXT("\"} "));
+    buffer_add_u64(out, count);
+    buffer_add_byte(out, '\n');
 }
 
 /* The samples of a histogram without labels, or for one value of its label. */
@@ -43,22 +75,17 @@ static void spread(struct buffer *out, enum metric_id id, const char *value,
                    const struct octaves *octaves)
 {
     const struct metric *m = &metrics[id];
-    char inner[192] = ""; /* `label="value"` */
-    if (value)
-        snprintf(inner, sizeof inner, "%s=\"%s\"", m->labels, value);
-    const char *comma = value ? "," : "";
-    for (unsigned exponent = m->first; exponent <= m->last; exponent += m->step) {
-        buffer_printf(out, "%s_bucket{%s%sle=\"", m->name, inner, comma);
-        quantity(out, m->unit, (uint64_t)1 << exponent);
-        buffer_printf(out, "\"} %llu\n", (unsigned long long)octaves_up_to(octaves, exponent));
-    }
-    unsigned long long count = octaves_count(octaves);
-    buffer_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", m->name, inner, comma, count);
-    const char *open = value ? "{" : "";
-    const char *close = value ? "}" : "";
-    buffer_printf(out, "%s_sum%s%s%s ", m->name, open, inner, close);
+    for (unsigned exponent = m->first; exponent <= m->last; exponent += m->step)
+        bucket(out, m, value, exponent, octaves_up_to(octaves, exponent));
+    bucket(out, m, value, OCTAVES, octaves_count(octaves));
+    begin_sample(out, m, "_sum", value);
+    buffer_add(out, value ? TEXT("} ") : TEXT(" "));
     quantity(out, m->unit, octaves->sum);
-    buffer_printf(out, "\n%s_count%s%s%s %llu\n", m->name, open, inner, close, count);
+    buffer_add_byte(out, '\n');
+    begin_sample(out, m, "_count", value);
+    buffer_add(out, value ? TEXT("} ") : TEXT(" "));
+    buffer_add_u64(out, octaves_count(octaves));
+    buffer_add_byte(out, '\n');
 }
 
 static void histogram(struct buffer *out, enum metric_id id, const struct octaves *octaves)
