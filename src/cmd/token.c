@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * token.c - `dides token`: a fresh registration token, and its entry for the server. */
 #include "base/cleanup.h"
+#include "base/format.h"
+#include "cmd/client.h"
 #include "cmd/commands.h"
 #include "cmd/exit_code.h"
 #include "cmd/options.h"
@@ -14,7 +16,14 @@
 #define PRINT_MAX 4096
 
 struct token_options {
-    const char *file;
+    const char *file, *instances, *expires;
+};
+
+/* What the entry says. */
+struct entry {
+    const char *name;
+    struct text pattern; /* empty: any */
+    int64_t expires_at;  /* ms since the epoch; 0: never */
 };
 
 static void close_fd(int *fd)
@@ -35,20 +44,26 @@ static bool write_token(const char *path, const char *token, struct err *err)
            err_set(err, ERR_IO, "cannot write the token to %s: %s", path, strerror(errno));
 }
 
-static void print_entry(struct buffer *out, const char *name, const char *token)
+static void print_entry(struct buffer *out, const struct entry *entry, const char *token)
 {
     unsigned char hash[SECRET_HASH_SIZE];
     char hex[SECRET_HEX_SIZE + 1];
     secret_hash(text_from(token), hash);
     secret_to_hex(hash, hex);
     buffer_printf(out,
-                  "# For the server: an entry of registration_tokens. It may have instances, such "
-                  "as\n# \"web-*\", and expires, such as 2031-01-01T00:00:00Z, too.\n"
-                  "registration_tokens:\n  - {name: \"%s\", sha256: \"%s\"}\n",
-                  name, hex);
+                  "# For the server: an entry of registration_tokens.\n"
+                  "registration_tokens:\n  - {name: \"%s\", sha256: \"%s\"",
+                  entry->name, hex);
+    if (entry->pattern.size > 0)
+        buffer_printf(out, ", instances: \"%.*s\"", TEXT_ARG(entry->pattern));
+    if (entry->expires_at != 0) {
+        buffer_add(out, TEXT(", expires: "));
+        format_time(out, entry->expires_at);
+    }
+    buffer_add(out, TEXT("}\n"));
 }
 
-static int make(const char *name, const char *file)
+static int make(const struct entry *entry, const char *file)
 {
     struct err err = { .code = ERR_NONE };
     char token[SECRET_TEXT_SIZE];
@@ -69,12 +84,36 @@ static int make(const char *name, const char *file)
                       "# For agents: DIDES_TOKEN, or the first line of a file of mode 600 that "
                       "token_file names.\n# It is shown this once.\n# %s\n\n",
                       token);
-    print_entry(&out, name, token);
+    print_entry(&out, entry, token);
     secret_wipe(token, sizeof token);
     int code = terminal_write(stdout, &out) ? EXIT_DONE : EXIT_OTHER;
     if (out.data)
         secret_wipe(out.data, out.size);
     return code;
+}
+
+/* An instant, or how long from now. */
+static bool take_expiry(const char *text, int64_t *ret, struct err *err)
+{
+    int64_t at, now = wall_now_ms();
+    if (parse_duration(text_from(text), &at, NULL))
+        at = now + at;
+    else if (!parse_time(text_from(text), &at, NULL))
+        return err_set(err, ERR_INVALID,
+                       "--expires is a time such as 2031-01-01T00:00:00Z, or a duration from now "
+                       "such as 7d");
+    *ret = at;
+    return at > now || err_set(err, ERR_INVALID, "--expires is over already");
+}
+
+/* The pattern stands between quotes in the entry. */
+static bool take_pattern(const char *text, struct text *ret, struct err *err)
+{
+    struct err why = { .code = ERR_NONE };
+    *ret = text_from(text);
+    if (text_find(*ret, '"') < ret->size)
+        return err_set(err, ERR_INVALID, "--instances cannot have a quote");
+    return pattern_check(*ret, &why) || err_set(err, why.code, "--instances %s", why.text);
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -88,7 +127,12 @@ static int run(const struct command *command, int argc, char **argv)
     if (!token_name_is_sound(text_from(name)))
         return wrong_usage(command, "the name must be 1 to %d of A-Z a-z 0-9 - . _",
                            TOKEN_NAME_MAX);
-    return make(name, options.file);
+    struct entry entry = { .name = name };
+    struct err err = { .code = ERR_NONE };
+    if ((options.instances && !take_pattern(options.instances, &entry.pattern, &err)) ||
+        (options.expires && !take_expiry(options.expires, &entry.expires_at, &err)))
+        return wrong_usage(command, "%s", err.text);
+    return make(&entry, options.file);
 }
 
 static const struct option_row rows[] = {
@@ -97,8 +141,20 @@ static const struct option_row rows[] = {
       .offset = offsetof(struct token_options, file),
       .argument = "FILE",
       .meaning = "write the token into this new file of mode 600 instead of showing it" },
+    { .name = "instances",
+      .kind = OPTION_TEXT,
+      .offset = offsetof(struct token_options, instances),
+      .argument = "PATTERN",
+      .meaning = "only for instances of these names: * is any text, ? one character" },
+    { .name = "expires",
+      .kind = OPTION_TEXT,
+      .offset = offsetof(struct token_options, expires),
+      .argument = "TIME",
+      .meaning = "until then, or for a duration from now such as 7d" },
 };
-static const char *const synopsis[] = { "[NAME] [--file FILE]", NULL };
+static const char *const synopsis[] = {
+    "[NAME] [--file FILE] [--instances PATTERN] [--expires TIME]", NULL
+};
 static const char *const details[] = {
     "Makes a registration token of 256 random bits, and prints the entry of registration_tokens "
     "that lets a server know it: NAME, which log and journal show, and the token's SHA-256. The "
@@ -109,7 +165,8 @@ static const char *const details[] = {
     NULL
 };
 static const struct command_example examples[] = {
-    { "dides token web --file web.token", "Make a token and see only its entry" },
+    { "dides token web --file web.token --instances 'web-*' --expires 7d",
+      "Make a token for one group and one week, and see only its entry" },
     { NULL, NULL },
 };
 

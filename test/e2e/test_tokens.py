@@ -640,7 +640,8 @@ class Starting(Tokens):
 
     def test_a_made_token_fits_the_server_it_was_made_for(self):
         token_file = pathlib.Path(self.folder, "made.token")
-        made = subprocess.run([kit.program(), "token", "made", "--file", str(token_file)],
+        made = subprocess.run([kit.program(), "token", "made", "--file", str(token_file),
+                               "--instances", "any*", "--expires", "7d"],
                               capture_output=True, text=True, check=True, env=kit.environment())
         token = token_file.read_text().strip()
         settings = pathlib.Path(self.folder, "made.yaml")
@@ -652,6 +653,7 @@ class Starting(Tokens):
         credential = self.register(server, "any", token)
 
         self.beat(server, "any", credential)
+        self.register(server, "other", token, status=403)
         self.assertEqual(0o600, os.stat(token_file).st_mode & 0o777)
         self.assertNotIn(token, made.stdout + made.stderr)
         self.assertNotEqual(0, again.returncode)
