@@ -7,17 +7,16 @@ static uint64_t passed(int64_t since, int64_t now)
     return since != 0 && now > since ? (uint64_t)(now - since) : 0;
 }
 
-/* One place of fleet.live: `number` lives there now, 0 for nobody. */
-static void note_one(struct waited *w, struct waited_live *then, uint32_t number,
-                     const struct waits *waits, int64_t now)
+/* One place of fleet.live. Who comes into the place of another waits since later: that tells them
+ * apart. */
+static void note_one(struct waited *w, struct waits *then, const struct waits *waits, int64_t now)
 {
-    bool is_same = then->rollout == number;
-    if (is_same && memcmp(&then->waits, waits, sizeof *waits) == 0)
+    if (memcmp(then, waits, sizeof *waits) == 0)
         return;
     for (unsigned reason = 0; reason < WAITING_REASON_COUNT; reason++)
-        if (!is_same || then->waits.since[reason] != waits->since[reason])
-            w->ms[reason] += passed(then->waits.since[reason], now);
-    *then = (struct waited_live){ .rollout = number, .waits = *waits };
+        if (then->since[reason] != waits->since[reason])
+            w->ms[reason] += passed(then->since[reason], now);
+    *then = *waits;
 }
 
 /* The store's trouble is that of all alike. */
@@ -38,8 +37,7 @@ void waited_note(struct waited *w, const struct fleet *fleet, int64_t store_fail
     uint32_t end = 0;
     for (uint32_t i = 0; seen < fleet->live_count || i < w->end; i++) {
         const struct rollout_live *live = fleet->live[i];
-        note_one(w, &w->live[i], live ? live->rollout->number : 0, live ? &live->waits : &nothing,
-                 now);
+        note_one(w, &w->live[i], live ? &live->waits : &nothing, now);
         seen += live ? 1 : 0;
         end = live ? i + 1 : end;
     }
@@ -52,6 +50,6 @@ uint64_t waited_total(const struct waited *w, enum waiting_reason reason, int64_
     if (reason == WAITING_STORE)
         ms += w->count * passed(w->store_since, now);
     for (uint32_t i = 0; i < w->end; i++)
-        ms += passed(w->live[i].waits.since[reason], now);
+        ms += passed(w->live[i].since[reason], now);
     return ms;
 }

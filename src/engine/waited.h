@@ -11,11 +11,8 @@ struct waited {
     uint64_t ms[WAITING_REASON_COUNT]; /* of reasons that have ended */
     int64_t store_since;               /* all below wait for the store since then; 0: none does */
     uint32_t count;                    /* how many those are */
-    struct waited_live {
-        uint32_t rollout; /* number; 0 = nobody */
-        struct waits waits;
-    } live[FLEET_LIVE_MAX]; /* as they were looked at last, by place in fleet.live */
-    uint32_t end;           /* those from here on are nobody */
+    struct waits live[FLEET_LIVE_MAX]; /* as they were looked at last, by place in fleet.live */
+    uint32_t end;                      /* those from here on are nobody */
 };
 
 /* To be called after each command, and when `store_fails_since` (0: it takes writes) changes.
