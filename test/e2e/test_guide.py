@@ -119,8 +119,8 @@ class Shell:
         raise AssertionError(f"the shell is gone after {lines}")
 
     def close(self):
+        kit.kill_group(self.child)
         self.child.stdin.close()
-        self.child.wait()
         self.child.stdout.close()
 
 
@@ -199,16 +199,22 @@ class Reader:
         try:
             kit.eventually(command, is_so, PATIENCE_S)
         except AssertionError:
-            self.judge(block, command, shown, said, 0, 0)
+            self.judge(block, command, shown, said, None, None)
             raise
 
     def judge(self, block, command, shown, printed, code, wanted):
         where = f"rollouts.md:{block.line}: $ {command}\n"
         printed = self.there(printed)
         if not agrees(shown, printed):
-            self.case.fail(where + "shows\n" + "\n".join(shown) + "\nbut this is printed\n" + "\n".join(printed))
+            self.case.fail(where + "shows\n" + "\n".join(shown) + "\nbut this is printed\n" + "\n".join(printed) +
+                           self.logs())
         if wanted is not None:
-            self.case.assertEqual(wanted, code, where + "\n".join(printed))
+            self.case.assertEqual(wanted, code, where + "\n".join(printed) + self.logs())
+
+    def logs(self):
+        """The last lines of each."""
+        return "".join(f"\n---- {log.name}\n" + "\n".join(log.read_text().splitlines()[-8:])
+                       for log in sorted((self.folder / "work/shop").glob("*.log")))
 
     def finish(self):
         """What the other terminals show, and whether anybody found undefined behaviour."""
