@@ -81,8 +81,11 @@ static void say_refusal(struct runner *r, const struct request *request,
 {
     char excerpt[ERR_EXCERPT_SIZE], sentence[ERR_TEXT_SIZE];
     const char *what = request->is_registration ? "the registration" : "a heartbeat";
-    snprintf(sentence, sizeof sentence, "%s was answered %d: %s", what, result->status,
-             err_excerpt(result->body, excerpt));
+    struct text detail;
+    if (!talk_read_problem(result->body, &r->arena, &detail))
+        detail = text_from(err_excerpt(result->body, excerpt)); /* of a proxy, say */
+    snprintf(sentence, sizeof sentence, "%s was answered %d: %.*s", what, result->status,
+             TEXT_ARG(detail));
     say_trouble(r, sentence);
 }
 

@@ -126,7 +126,21 @@ static const struct json_field registration_fields[] = {
 };
 static const struct json_table registration_table = { .name = "registration_answer", TABLE(struct registration_answer, registration_fields) };
 #undef AT
+
+static const struct json_field problem_fields[] = {
+    { .name = "detail", .kind = JSON_TEXT, .flags = JSON_REQUIRED | JSON_PRINTABLE, .offset = 0, .size = sizeof(struct text), .max = LIMIT_REASON, .meaning = "what is wrong" },
+};
+static const struct json_table problem_table = { .name = "problem", TABLE(struct text, problem_fields) };
 /* clang-format on */
+
+bool talk_read_problem(struct text body, struct arena *arena, struct text *ret_detail)
+{
+    struct text detail = TEXT_NONE;
+    if (!json_read(&problem_table, body, arena, &detail, NULL, NULL))
+        return false;
+    *ret_detail = detail;
+    return true;
+}
 
 bool talk_read_registration(struct text body, struct arena *arena, struct text *ret_credential,
                             struct err *err)

@@ -25,6 +25,8 @@ void talk_path(struct buffer *out, struct text name, bool is_held);
 void talk_heartbeat(struct buffer *out, const struct life_report *report,
                     const struct talk_host *labels_of, int64_t sent_at);
 
+/* The sentence of a problem document, printable; false: it is none. Borrowed likewise. */
+bool talk_read_problem(struct text body, struct arena *arena, struct text *ret_detail);
 /* Texts are borrowed from the body or the arena. ERR_BAD_JSON, ERR_INVALID, ERR_MEMORY. */
 bool talk_read_registration(struct text body, struct arena *arena, struct text *ret_credential,
                             struct err *err);

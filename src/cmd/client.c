@@ -224,7 +224,7 @@ enum exit_code client_live_rollout(struct client *client, bool is_quiet,
     struct text id = json_get_text(first, "id", TEXT_NONE);
     if (!first) {
         if (!is_quiet)
-            remark("no rollout is live; dides rollouts lists all");
+            remark("no rollout is live; name one: dides rollouts lists all");
         return EXIT_NOT_FOUND;
     }
     if (first->next) {

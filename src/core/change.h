@@ -48,6 +48,8 @@ enum change_type {
 struct change {
     uint8_t type;
     uint8_t was_status;  /* enum instance_state, of CHANGE_UPDATED */
+    uint8_t status;      /* of the instance now, which the same command may change again; given by
+                            fleet_publish() */
     uint8_t was_state;   /* enum rollout_state, of rollout.* */
     uint8_t cause;       /* enum member_cause, of CHANGE_FAILED */
     uint16_t wave, gate; /* indices, of wave.* and gate.* */

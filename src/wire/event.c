@@ -58,7 +58,7 @@ static void put_message(struct entry *e)
 static bool put_updated(struct entry *e, uint8_t status, struct version current, uint32_t labels)
 {
     const struct change *c = e->change;
-    bool is_status = c->was_status != e->inst->status;
+    bool is_status = c->was_status != c->status;
     bool is_current = !version_equal(c->was, e->inst->current);
     bool is_labels = c->was_labels != e->inst->labels;
     if (is_status)
@@ -89,7 +89,7 @@ static void put_old_of_instance(struct entry *e)
 
 static void put_new_of_updated(struct entry *e)
 {
-    if (put_updated(e, e->inst->status, e->inst->current, e->inst->labels)) {
+    if (put_updated(e, e->change->status, e->inst->current, e->inst->labels)) {
         put_message(e);
         return;
     }
@@ -101,7 +101,7 @@ static void put_new_of_failed(struct entry *e)
 {
     put_update_state(e, MEMBER_FAILED);
     json_put_text_or_null(&e->w, "cause", text_from(member_cause_word(e->change->cause)));
-    put_status(e, &instance_machine.states, e->inst->status);
+    put_status(e, &instance_machine.states, e->change->status);
     put_state(e, "current_state", e->inst->current);
     put_message(e);
 }

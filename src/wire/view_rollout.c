@@ -59,7 +59,9 @@ static void describe_pause(const struct rollout *r, struct buffer *out)
         buffer_printf(out, "gate %.*s was not decided in time; resume it to wait once more",
                       TEXT_ARG(gate->name));
     else if (r->is_breach_pause)
-        buffer_add(out, TEXT("too many members failed; resume it to go on, or roll it back"));
+        buffer_add(out, rollout_tally(r)->failed > 0
+                            ? TEXT("too many members failed; resume it to go on, or roll it back")
+                            : TEXT("a breach paused it; resume it to go on, or roll it back"));
     else
         buffer_add(out, TEXT("an operator paused it; resume it to go on"));
 }
@@ -116,8 +118,8 @@ static void describe(const struct rollout *r, const struct waiting *waiting, str
         return;
     case WAITING_DOMAIN_CAP: describe_domain(waiting, out); return;
     case WAITING_MIN_AVAILABLE:
-        buffer_printf(out, "%u members are available, and %u must stay so", waiting->count,
-                      waiting->limit);
+        buffer_printf(out, "%u member%s available, and %u must stay so", waiting->count,
+                      waiting->count == 1 ? " is" : "s are", waiting->limit);
         return;
     case WAITING_OFFLINE: describe_offline(waiting, out); return;
     case WAITING_LEFTOVER: describe_leftovers(r, out); return;

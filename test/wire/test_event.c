@@ -164,6 +164,20 @@ static void test_a_failed_member_tells_why(void **state)
                   "'message':'exit 1'}");
 }
 
+/* The same command starts the rollback, which resets the status. */
+static void test_what_failed_is_told_as_it_was_before_its_rollback(void **state)
+{
+    struct kit *kit = *state;
+    add_running(kit, "a");
+    kit_deploy(kit, "{'code_version':'2'}");
+
+    kit_beat(kit, "a", "{'status':3,'message':'exit 1'}");
+
+    kit_assert_at(kit, entry(kit, CHANGE_FAILED), "new.status_name", "'FAILED'");
+    kit_assert_at(kit, entry(kit, CHANGE_UPDATED), "old.status_name", "'FAILED'");
+    kit_assert_at(kit, entry(kit, CHANGE_ROLLBACK_STARTED), "new.rollback_of", "'r-1'");
+}
+
 static void test_joining_and_leaving_are_told(void **state)
 {
     struct kit *kit = *state;
@@ -284,6 +298,7 @@ int main(void)
         TEST(test_a_pick_tells_the_old_wish_and_the_new),
         TEST(test_a_completed_member_tells_what_it_runs),
         TEST(test_a_failed_member_tells_why),
+        TEST(test_what_failed_is_told_as_it_was_before_its_rollback),
         TEST(test_joining_and_leaving_are_told),
         TEST(test_a_new_rollout_tells_what_was_asked_for),
         TEST(test_verbs_tell_the_states_on_both_sides),
