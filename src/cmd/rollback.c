@@ -107,6 +107,11 @@ static const char *const details[] = {
     "Starts a rollout that undoes another one: ID, or the live one, or the newest that has ended. "
     "Each instance that it changed goes back to what it ran before; others are not touched. Done "
     "twice, it goes back two versions.",
+    "It goes as carefully as the rollout that it undoes: by the same batch size, failure domains, "
+    "floor, deadlines and min_healthy_time, through its waves in reverse. It does not stop for "
+    "their soaks and gates; by the HTTP API, \"fast\": false makes it do so, and a configuration "
+    "of "
+    "its own replaces the limits.",
     NULL
 };
 static const struct command_example examples[] = {
