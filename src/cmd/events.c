@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "cmd/event_view.h"
 #include "cmd/options.h"
 #include "core/change.h"
 #include "net/http_client.h"
@@ -33,23 +34,20 @@ struct reading {
 
 /* ---- printing ------------------------------------------------------------------------------- */
 
-/* Members that the line already has in a column of its own, and then those that repeat what the
- * fleet and the rollout say too: they are for the wide form. */
-static const char *const unshown[] = { "time", "type", "index", "labels", "selector" };
-#define COLUMNS 3
+/* Members that the wide line has in a column of its own. */
+static const char *const unshown[] = { "time", "type", "index" };
 
-static bool is_shown(struct text key, bool is_wide)
+static bool is_shown(struct text key)
 {
-    size_t count = is_wide ? COLUMNS : sizeof unshown / sizeof unshown[0];
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < sizeof unshown / sizeof unshown[0]; i++)
         if (text_equal(key, text_from(unshown[i])))
             return false;
     return true;
 }
 
-static void add_member(struct buffer *line, const struct json_node *member, bool is_wide)
+static void add_member(struct buffer *line, const struct json_node *member)
 {
-    if (!is_shown(member->key, is_wide) || member->kind == JSON_NODE_NULL)
+    if (!is_shown(member->key) || member->kind == JSON_NODE_NULL)
         return;
     buffer_add(line, TEXT("  "));
     buffer_add(line, member->key);
@@ -60,6 +58,12 @@ static void add_member(struct buffer *line, const struct json_node *member, bool
         document_add_json(line, member, false);
 }
 
+static void add_members(struct buffer *line, const struct json_node *event)
+{
+    for (const struct json_node *member = json_first(event); member; member = member->next)
+        add_member(line, member);
+}
+
 static void add_line(struct reading *reading, const struct json_node *event)
 {
     cleanup(buffer_release) struct buffer line = { 0 };
@@ -67,8 +71,12 @@ static void add_line(struct reading *reading, const struct json_node *event)
     size_t start = reading->out.size;
     buffer_printf(&line, "%.*s  %6s  %-20s", TEXT_ARG(json_get_text(event, "time", TEXT("-"))),
                   reading->id, reading->type);
-    for (const struct json_node *member = json_first(event); member; member = member->next)
-        add_member(&line, member, reading->client->format == OUTPUT_WIDE);
+    if (reading->client->format == OUTPUT_WIDE) {
+        add_members(&line, event);
+    } else {
+        buffer_add(&line, TEXT("  "));
+        event_view_add(&line, text_from(reading->type), event);
+    }
     terminal_add(&reading->out, buffer_text(&line));
     reading->out.failed = reading->out.failed || line.failed;
     struct text shown = text_skip(buffer_text(&reading->out), start);
@@ -280,7 +288,10 @@ static const char *const details[] = {
     "by "
     "its own selector, which must be the same, whatever its spelling; what is about neither "
     "passes.",
-    "In JSON an event is one line.", NULL
+    "A line is the time, the index, the type and a sentence: what became of whom, the message of "
+    "the report, and in quotes the reason of the operator who did it. With -o wide it is all that "
+    "the event holds, with the values before and after as JSON. In JSON an event is one line.",
+    NULL
 };
 static const struct command_example examples[] = {
     { "dides events --follow", "every change, as it happens" },

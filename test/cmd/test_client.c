@@ -456,8 +456,7 @@ static void test_events_are_listed_from_the_first_that_is_kept(void **state)
     struct said said = dides("events", NULL);
 
     assert_int_equal(said.code, 0);
-    assert_is(&said.out, "2031-01-01T10:00:00.000Z       7  member.failed         instance=web-1  "
-                         "old={\"a\":1}\n");
+    assert_is(&said.out, "2031-01-01T10:00:00.000Z       7  member.failed         web-1 failed\n");
     assert_is(&said.err, "");
     said_release(&said);
 }
@@ -470,12 +469,16 @@ static void test_events_have_filters_and_formats(void **state)
     struct said lines = dides("events", "--after", "6", "--types", "member.failed", "--deployment",
                               "r-1", "-o", "jsonl", NULL);
     struct said names = dides("events", "-o", "name", NULL);
+    struct said wide = dides("events", "-o", "wide", NULL);
 
     assert_has(&lines.out, "{\"index\":7,\"type\":\"member.failed\",");
     heard(kit, "GET /events?follow=false&after=6&types=member.failed&deployment=r-1\n");
     assert_is(&names.out, "7\n");
+    assert_is(&wide.out, "2031-01-01T10:00:00.000Z       7  member.failed         instance=web-1  "
+                         "old={\"a\":1}\n");
     said_release(&lines);
     said_release(&names);
+    said_release(&wide);
 }
 
 static void test_following_goes_on_after_the_last_event_until_refused(void **state)

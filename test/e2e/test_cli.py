@@ -259,6 +259,20 @@ class Answering(Commands):
         self.assertEqual(["web-0", "web-1", "web-2"], [json.loads(l)["instance"] for l in picked.stdout.splitlines()])
         self.assertEqual([str(index - 1), str(index)], late.stdout.split())
 
+    def test_events_are_sentences_and_wide_ones_have_everything(self):
+        self.run_dides("deploy", "--code", "2", "--all", "--batch", "3", "--reason", "hotfix", code=DONE)
+        self.run_dides("pause", code=DONE)
+
+        table = self.run_dides("events", "--deployment", "r-1", code=DONE).stdout.splitlines()
+        wide = self.run_dides("events", "--deployment", "r-1", "-o", "wide", code=DONE).stdout.splitlines()
+
+        self.assertEqual(['r-1 was created for the whole fleet -> 2, by operator: "hotfix"', "r-1 UNKNOWN -> RUNNING",
+                          "r-1 picked web-0 for 2, attempt 1", "r-1 picked web-1 for 2, attempt 1",
+                          "r-1 picked web-2 for 2, attempt 1", "r-1 RUNNING -> PAUSED, by operator"],
+                         [line.split(None, 3)[3] for line in table])
+        self.assertEqual([line.split()[:3] for line in table], [line.split()[:3] for line in wide])
+        self.assertIn('  reason=hotfix  old={}  new={"status":0,', wide[0])
+
     def test_the_reference_of_the_api_is_that_of_the_server(self):
         printed = self.run_dides("openapi", code=DONE).stdout
 
@@ -274,7 +288,8 @@ class Answering(Commands):
         for arguments in (["instances"], ["instances", "-o", "wide"], ["instances", "evil-\u202e\u2066name"],
                           ["instances", "-o", "json"], ["instances", "-o", "yaml"], ["instances", "-o", "jsonl"],
                           ["rollouts", "-o", "wide"], ["rollout"], ["rollout", "-o", "wide"], ["events"],
-                          ["events", "-o", "json"], ["events", "-o", "yaml"], ["abort", "--reason", "x\x1b[2Jy"]):
+                          ["events", "-o", "wide"], ["events", "-o", "json"], ["events", "-o", "yaml"],
+                          ["abort", "--reason", "x\x1b[2Jy"]):
             with self.subTest(arguments=arguments):
                 said = self.run_dides(*arguments, code=DONE).stdout
                 bad = [c for c in said if (ord(c) < 32 and c != "\n") or 0x7f <= ord(c) < 0xa0]

@@ -31,6 +31,7 @@ PATIENCE_S = 20
 # What is another for each reader.
 VOLATILE = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\b\d\d:\d\dZ"), "TIME"),
+    (re.compile(r"^TIME +\d+ +(?=[a-z]+\.[a-z]+ )"), "TIME INDEX "),
     (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
     (re.compile(r"\b(\d+(ms|d|h|m|s))+\b"), "WHILE"),
     (re.compile(r"\bgeneration \d+"), "generation N"),
