@@ -426,8 +426,8 @@ static const struct row *row_of(struct text type)
     return &unknown;
 }
 
-/* Agents report and the server decides all the time: only somebody else is worth a word, or one
- * who gave a reason. */
+/* Agents report and the server decides all the time, also in the course of a report: only somebody
+ * else is worth a word. */
 static bool is_worth_naming(struct text actor)
 {
     return actor.size > 0 && !text_equal(actor, TEXT("agent")) &&
@@ -437,7 +437,7 @@ static bool is_worth_naming(struct text actor)
 static void add_who_and_why(struct saying *s)
 {
     struct text actor = of_event(s, "actor"), reason = of_event(s, "reason");
-    if (reason.size > 0 || is_worth_naming(actor))
+    if (is_worth_naming(actor))
         add_part(s, ", by ", actor);
     if (reason.size == 0)
         return;
