@@ -27,6 +27,7 @@
 #define LIMIT_DOMAIN_CELLS 65536    /* values of them together in one rollout; further ones count as
                                        without the label */
 #define LIMIT_UNRESOLVED 1000       /* names listed in a rollback's record */
+#define LIMIT_FAILURES 20           /* failed members that the record of an ended rollout tells of */
 #define LIMIT_INSTANCES 2000000     /* default of the setting max_instances */
 #define LIMIT_LIVE_ROLLOUTS 100     /* largest setting max_concurrent */
 

@@ -288,12 +288,55 @@ static void add_members(struct buffer *out, const struct json_node *record, int6
     }
 }
 
+/* What the record of an ended rollout kept of its failed members: they may belong to its rollback
+ * by now, or have been updated since. */
+static const struct table_column failure_columns[] = {
+    { .title = "MEMBER" },
+    { .title = "UPDATE" },
+    { .title = "NOTE" },
+};
+
+static void add_failure(struct table *table, const struct json_node *failure)
+{
+    cleanup(buffer_release) struct buffer note = { 0 };
+    struct text message = json_get_text(failure, "message", TEXT_NONE);
+    buffer_init(&note, &memory_heap, CELL_MAX);
+    buffer_add(&note, json_get_text(failure, "cause", TEXT_NONE));
+    if (message.size > 0)
+        buffer_printf(&note, "%s%.*s", note.size > 0 ? ": " : "", TEXT_ARG(message));
+    table_cell(table, json_get_text(failure, "instance", TEXT_NONE));
+    table_cell_tinted(table, TEXT("failed"), tint_of(TEXT("failed")));
+    table_cell(table, buffer_text(&note));
+}
+
+static void add_failures(struct buffer *out, const struct json_node *record,
+                         const struct terminal *terminal)
+{
+    const struct json_node *failure = json_first(json_member(record, "failures"));
+    int64_t failed = json_get_i64(record, "progress.failed_instances", 0);
+    int64_t shown = 0;
+    cleanup(table_release) struct table table = { .column_count = 0 };
+    cleanup(buffer_release) struct buffer line = { 0 };
+    buffer_init(&line, &memory_heap, CELL_MAX);
+    if (!failure)
+        return;
+    table_init(&table, failure_columns, sizeof failure_columns / sizeof failure_columns[0], false);
+    for (; failure; failure = failure->next, shown++)
+        add_failure(&table, failure);
+    table_print(&table, terminal, out);
+    if (failed > shown) {
+        buffer_printf(&line, "... %lld more that failed", (long long)(failed - shown));
+        record_end_line(out, &line, terminal);
+    }
+}
+
 void record_add(struct buffer *out, const struct json_node *record, int64_t now_ms,
                 const struct terminal *terminal, bool is_wide)
 {
     add_header(out, record, now_ms, terminal);
     waves_add_table(out, record, record_state(record), terminal);
     add_members(out, record, now_ms, terminal, is_wide);
+    add_failures(out, record, terminal);
 }
 
 /* ---- lines and rows ------------------------------------------------------------------------- */

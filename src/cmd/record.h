@@ -17,8 +17,8 @@ void add_version(struct buffer *out, const struct json_node *version);
  * line with texts of the server goes through here as a whole. */
 void record_end_line(struct buffer *out, struct buffer *line, const struct terminal *terminal);
 
-/* The whole view: header lines, waves, members that failed or are in flight. Times are told as seen
- * at `now_ms`. */
+/* The whole view: header lines, waves, members that failed or are in flight; of an ended rollout
+ * those that had failed. Times are told as seen at `now_ms`. */
 void record_add(struct buffer *out, const struct json_node *record, int64_t now_ms,
                 const struct terminal *terminal, bool is_wide);
 

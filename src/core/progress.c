@@ -364,9 +364,35 @@ static void end(struct fleet *fleet, struct rollout *r, const struct rollout_ord
     fleet_end_live(fleet, r);
 }
 
+/* The first failed members in order of keys. They explain the end and decide nothing, so that too
+ * little memory for all of them is no reason to let the rollout go on. */
+static void note_failures(const struct fleet *fleet, struct rollout *r)
+{
+    uint32_t failed = r->live->tally.failed;
+    uint32_t room = failed < LIMIT_FAILURES ? failed : LIMIT_FAILURES;
+    uint32_t root = r->live->sets[SET_BROKEN];
+    if (room == 0)
+        return;
+    r->failures = arena_take_array(&r->arena, room, sizeof r->failures[0]);
+    if (!r->failures)
+        return;
+    uint32_t slot = ordered_first(&fleet->members, root);
+    for (; slot != ORDERED_NONE && r->failure_count < room;
+         slot = ordered_after(&fleet->members, root, slot)) {
+        const struct instance *inst = fleet_at(fleet, slot);
+        struct rollout_failure *failure = &r->failures[r->failure_count];
+        failure->cause = inst->assignment.cause;
+        if (!arena_copy(&r->arena, instance_key(inst), &failure->key) ||
+            !arena_copy(&r->arena, fleet_text(fleet, inst->message), &failure->message))
+            return;
+        r->failure_count++;
+    }
+}
+
 static void note_end(const struct fleet *fleet, struct rollout *r, enum rollout_cause cause)
 {
     r->ended_at = fleet->now;
+    note_failures(fleet, r);
     r->final = r->live->tally;
     for (uint32_t i = 0; i < r->wave_count; i++)
         r->waves[i].final = r->live->waves[i];

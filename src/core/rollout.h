@@ -131,6 +131,14 @@ struct wave {
 
 struct rollout_live;
 
+/* A member that had failed when the rollout ended, as it was then: a rollback that follows takes
+ * the member over in the same moment. */
+struct rollout_failure {
+    struct text key;     /* of the instance */
+    uint8_t cause;       /* enum member_cause */
+    struct text message; /* what it had said last; may be empty */
+};
+
 /* The record. Numbers of other rollouts: 0 = none. Times in ms since the epoch, 0 = not yet. */
 struct rollout {
     uint32_t number;        /* shown as r-<number>, never reused */
@@ -148,6 +156,10 @@ struct rollout {
     struct text created_by, reason; /* in `arena` */
     struct text *unresolved;        /* names, in `arena`; at most LIMIT_UNRESOLVED */
     uint32_t unresolved_count, unresolved_total;
+    /* Why it ended so: in order of keys, in `arena`; at most LIMIT_FAILURES, fewer when memory was
+     * short. How many there were is final.failed. */
+    struct rollout_failure *failures;
+    uint32_t failure_count;
     struct arena arena; /* owns the texts; freed with the record */
     int64_t created_at, started_at, ended_at;
     uint64_t started_index; /* of its first journal entry */

@@ -57,6 +57,22 @@ static void put_relations(struct json_writer *w, const struct rollout *r)
     json_end_list(w);
 }
 
+static void put_failures(struct json_writer *w, const struct rollout *r)
+{
+    if (r->failure_count == 0)
+        return;
+    json_key(w, "failures");
+    json_begin_list(w);
+    for (uint32_t i = 0; i < r->failure_count; i++) {
+        json_begin_object(w);
+        json_put_text(w, "instance", r->failures[i].key);
+        record_put_word(w, "cause", &wire_member_causes, r->failures[i].cause);
+        record_put_text(w, "message", r->failures[i].message);
+        json_end_object(w);
+    }
+    json_end_list(w);
+}
+
 void wire_store_rollout(struct buffer *out, const struct fleet *fleet, const struct rollout *r)
 {
     struct json_writer w;
@@ -78,6 +94,7 @@ void wire_store_rollout(struct buffer *out, const struct fleet *fleet, const str
     put_times(&w, r);
     record_put_waves(&w, r);
     put_relations(&w, r);
+    put_failures(&w, r);
     json_end_object(&w);
 }
 
@@ -86,6 +103,11 @@ void wire_store_rollout(struct buffer *out, const struct fleet *fleet, const str
 struct stored_request {
     struct text code, config;
     struct wire_config configuration;
+};
+
+struct stored_failure {
+    struct text instance, message;
+    uint8_t cause;
 };
 
 struct stored_rollout {
@@ -101,6 +123,8 @@ struct stored_rollout {
         progressed_at;
     struct stored_waves waves;
     struct text *unresolved;
+    struct stored_failure *failures;
+    uint32_t failure_count;
 };
 
 static const struct sm_words rollback_errors = {
@@ -127,6 +151,22 @@ static const struct json_table request_table = {
     .fields = request_fields,
     .count = 3,
     .size = sizeof(struct stored_request),
+    .given_offset = JSON_NOT_KEPT,
+};
+
+#define AT(member) JSON_AT(struct stored_failure, member)
+static const struct json_field failure_fields[] = {
+    { .name = "instance", .kind = JSON_TEXT, AT(instance), .flags = JSON_REQUIRED, .min = 1, .max = LIMIT_NAME, .meaning = "its key" },
+    { .name = "cause", WORD(wire_member_causes, cause), .meaning = "why it failed" },
+    { .name = "message", .kind = JSON_TEXT, AT(message), .min = 1, .max = LIMIT_MESSAGE, .meaning = "what it had said last" },
+};
+#undef AT
+
+static const struct json_table failure_table = {
+    .name = "stored_failure",
+    .fields = failure_fields,
+    .count = sizeof failure_fields / sizeof failure_fields[0],
+    .size = sizeof(struct stored_failure),
     .given_offset = JSON_NOT_KEPT,
 };
 
@@ -164,6 +204,8 @@ static const struct json_field fields[] = {
     { .name = "unresolved_total", SMALL(unresolved_total), .meaning = "instances with no known previous version" },
     { .name = "unresolved", .kind = JSON_TEXTS, AT(unresolved), JSON_COUNT(struct stored_rollout, unresolved_count), .min = 1, .max = LIMIT_UNRESOLVED,
       .item_min = 1, .item_max = LIMIT_NAME, .meaning = "their names, as many as are kept" },
+    { .name = "failures", .kind = JSON_OBJECTS, AT(failures), JSON_COUNT(struct stored_rollout, failure_count), .min = 1, .max = LIMIT_FAILURES,
+      .sub = &failure_table, .meaning = "members that had failed when it ended, as many as are kept" },
 };
 #undef AT
 /* clang-format on */
@@ -235,6 +277,21 @@ static bool fill_selector(struct fleet *fleet, struct text key, struct rollout *
     return is_canonical || record_is_damaged(key, "/selector is not canonical", err);
 }
 
+static bool fill_failures(struct rollout *r, const struct stored_rollout *s)
+{
+    if (s->failure_count == 0)
+        return true;
+    r->failures = arena_take_array(&r->arena, s->failure_count, sizeof r->failures[0]);
+    for (uint32_t i = 0; r->failures && i < s->failure_count; i++) {
+        r->failures[i].cause = s->failures[i].cause;
+        if (!arena_copy(&r->arena, s->failures[i].instance, &r->failures[i].key) ||
+            !arena_copy(&r->arena, s->failures[i].message, &r->failures[i].message))
+            return false;
+        r->failure_count++;
+    }
+    return r->failures != NULL;
+}
+
 static bool fill_texts(struct fleet *fleet, struct rollout *r, const struct stored_rollout *s)
 {
     struct stored_version target = { s->request.code, s->request.config };
@@ -262,7 +319,8 @@ static bool fill(struct fleet *fleet, struct text key, struct rollout *r,
     fill_plain(r, s);
     if (!fill_number(key, r, s, err))
         return false;
-    bool is_good = fill_texts(fleet, r, s) && record_take_waves(r, &s->waves, &fault);
+    bool is_good =
+        fill_texts(fleet, r, s) && fill_failures(r, s) && record_take_waves(r, &s->waves, &fault);
     if (!is_good && fault)
         return record_is_damaged(key, fault, err);
     if (!is_good)

@@ -217,6 +217,21 @@ static void put_relations(struct json_writer *w, const struct rollout *r)
     json_end_list(w);
 }
 
+static void put_failures(struct json_writer *w, const struct rollout *r)
+{
+    json_key(w, "failures");
+    json_begin_list(w);
+    for (uint32_t i = 0; i < r->failure_count; i++) {
+        const struct rollout_failure *failure = &r->failures[i];
+        json_begin_object(w);
+        json_put_text(w, "instance", failure->key);
+        json_put_text_or_null(w, "cause", text_from(member_cause_word(failure->cause)));
+        json_put_text(w, "message", failure->message);
+        json_end_object(w);
+    }
+    json_end_list(w);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
@@ -242,6 +257,7 @@ void wire_write_rollout_open(struct json_writer *w, const struct fleet *fleet,
     json_put_time(w, "started_at", r->started_at);
     json_put_time(w, "ended_at", r->ended_at);
     put_relations(w, r);
+    put_failures(w, r);
 }
 
 void wire_write_rollout(struct json_writer *w, const struct fleet *fleet, const struct rollout *r,

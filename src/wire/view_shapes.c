@@ -231,6 +231,15 @@ static const struct shape members_shape = {
     .name = "members", .meaning = "a page of members of a rollout", SHAPE_FIELDS(members_fields)
 };
 
+static const struct shape_field failure_fields[] = {
+    { .name = "instance", .kind = SHAPE_TEXT, .meaning = "its key", .example = "\"web-server-01\"" },
+    { .name = "cause", WORD(wire_member_causes), .first = 1, .flags = SHAPE_NULLABLE, .meaning = "why it failed" },
+    { .name = "message", .kind = SHAPE_TEXT, .max = LIMIT_MESSAGE, .meaning = "what it had said last" },
+};
+static const struct shape failure_shape = {
+    .name = "failure", .meaning = "a member that had failed when its rollout ended", SHAPE_FIELDS(failure_fields)
+};
+
 static const struct shape_field rollout_fields[] = {
     { .name = "id", .kind = SHAPE_ROLLOUT_ID, .meaning = "never used again" },
     STATUS_FIELDS(rollout_machine.states),
@@ -258,6 +267,7 @@ static const struct shape_field rollout_fields[] = {
     ID("rolled_back_by", "the rollout that undoes it"),
     { .name = "rollback_error", .kind = SHAPE_TEXT, .flags = SHAPE_NULLABLE, .meaning = "no_target: there was nothing to go back to by itself" },
     { .name = "unresolved", .kind = SHAPE_TEXTS, .meaning = "members without a known version to go back to" },
+    OBJECTS("failures", failure_shape, "members that had failed when it ended, in the order of their keys, and at most twenty; none while it is live"),
     { .name = "members", .kind = SHAPE_OBJECT, .shape = &members_shape, .flags = SHAPE_OPTIONAL, .meaning = "only with the parameter members" },
 };
 const struct shape wire_rollout_shape = {

@@ -316,6 +316,32 @@ static void test_a_live_record_is_shown_in_full(void **state)
     arena_release(&arena);
 }
 
+static const char ended_record[] =
+    "{\"id\":\"r-3\",\"status_name\":\"FAILED\",\"cause\":\"threshold\",\"generation\":3,"
+    "\"selector\":\"\",\"request\":{\"code_version\":\"2\",\"configuration\":{\"mode\":"
+    "\"window\"}},\"progress\":{\"total_instances\":9,\"failed_instances\":3},\"waves\":[],"
+    "\"started_at\":\"2031-01-01T10:00:00.000Z\",\"ended_at\":\"2031-01-01T10:01:00.000Z\","
+    "\"members\":{\"instances\":[],\"count\":0},\"failures\":[{\"instance\":\"web-1\","
+    "\"cause\":\"reported\",\"message\":\"update exit 1\\u001b[2J\"},{\"instance\":"
+    "\"web-10\",\"cause\":\"timeout\",\"message\":\"\"}]}";
+
+static void test_an_ended_record_tells_why_members_failed(void **state)
+{
+    struct arena arena;
+    struct buffer out = empty();
+    (void)state;
+    arena_init(&arena, &memory_heap, 1024 * 1024);
+
+    record_add(&out, parse(&arena, ended_record), TEN_THIRTY_EIGHT, &no_terminal, false);
+
+    assert_has(&out, "MEMBER  UPDATE  NOTE\n"
+                     "web-1   failed  reported: update exit 1\\x1B[2J\n"
+                     "web-10  failed  timeout\n"
+                     "... 1 more that failed\n");
+    buffer_release(&out);
+    arena_release(&arena);
+}
+
 static const char record_in_waves[] =
     "{\"id\":\"r-42\",\"status_name\":\"RUNNING\",\"generation\":18,\"selector\":\"env=prod\","
     "\"request\":{\"code_version\":\"2.5.0\",\"configuration\":{\"batch_size\":\"10%\","
@@ -480,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_yaml_quotes_what_it_would_misread),
         cmocka_unit_test(test_ages_have_two_units_at_most),
         cmocka_unit_test(test_a_live_record_is_shown_in_full),
+        cmocka_unit_test(test_an_ended_record_tells_why_members_failed),
         cmocka_unit_test(test_waves_gates_and_limits_are_shown),
         cmocka_unit_test(test_a_record_of_another_shape_is_shown_as_far_as_it_goes),
         cmocka_unit_test(test_lines_of_a_record_are_cut_at_the_width_of_the_terminal),

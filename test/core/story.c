@@ -194,6 +194,15 @@ void story_say_late(struct story *s, const char *name, const char *version, int 
     say(s, name, version, status, true);
 }
 
+void story_say_broken(struct story *s, const char *name, const char *message)
+{
+    struct heartbeat_command command = { .has_status = true,
+                                         .status = INSTANCE_FAILED,
+                                         .has_message = true,
+                                         .message = text_from(message) };
+    beat(s, slot_of(s, name), &command);
+}
+
 void story_say_labels(struct story *s, const char *name, const char *labels)
 {
     struct label_change changes[LABELS_MAX];

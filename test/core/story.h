@@ -66,6 +66,8 @@ void story_say(struct story *s, const char *name, const char *version, int statu
 void story_say_all(struct story *s, const char *names, const char *version, int status);
 /* The same by an agent that did not know its present wish when it reported. */
 void story_say_late(struct story *s, const char *name, const char *version, int status);
+/* FAILED, with a message. */
+void story_say_broken(struct story *s, const char *name, const char *message);
 void story_say_labels(struct story *s, const char *name, const char *labels);
 void story_delete(struct story *s, const char *name);
 /* web-01 to web-<count>, which run `version` and are HEALTHY. */

@@ -72,6 +72,9 @@ static void put_frozen(FILE *out, const struct fleet *fleet, const struct rollou
             TEXT_ARG(r->reason));
     for (uint32_t i = 0; i < r->unresolved_count; i++)
         fprintf(out, " unresolved %.*s", TEXT_ARG(r->unresolved[i]));
+    for (uint32_t i = 0; i < r->failure_count; i++)
+        fprintf(out, " failure %.*s cause %u: %.*s", TEXT_ARG(r->failures[i].key),
+                r->failures[i].cause, TEXT_ARG(r->failures[i].message));
     fprintf(out, " at %lld %lld %lld %lld %lld %lld", (long long)r->created_at,
             (long long)r->started_at, (long long)r->ended_at, (long long)r->paused_at,
             (long long)r->leftover_at, (long long)r->progressed_at);

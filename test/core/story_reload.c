@@ -77,6 +77,16 @@ static void copy_waves(struct rollout *r, const struct rollout *old)
     }
 }
 
+static void copy_failures(struct rollout *r, const struct rollout *old)
+{
+    r->failures = arena_take_array(&r->arena, old->failure_count, sizeof r->failures[0]);
+    for (uint32_t i = 0; i < old->failure_count; i++) {
+        r->failures[i].cause = old->failures[i].cause;
+        assert_true(arena_copy(&r->arena, old->failures[i].key, &r->failures[i].key));
+        assert_true(arena_copy(&r->arena, old->failures[i].message, &r->failures[i].message));
+    }
+}
+
 static void copy_rollout(struct copying *c, const struct rollout *old)
 {
     struct rollout *r = fleet_new_rollout(&c->to->fleet, NULL);
@@ -95,6 +105,7 @@ static void copy_rollout(struct copying *c, const struct rollout *old)
     r->unresolved = arena_take_array(&r->arena, old->unresolved_count, sizeof r->unresolved[0]);
     for (uint32_t i = 0; i < old->unresolved_count; i++)
         assert_true(arena_copy(&r->arena, old->unresolved[i], &r->unresolved[i]));
+    copy_failures(r, old);
     copy_waves(r, old);
     fleet_adopt_rollout(&c->to->fleet, r);
 }

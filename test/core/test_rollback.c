@@ -4,6 +4,9 @@
 
 #include "base/suite.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 /* Everybody named runs `version` and is HEALTHY. */
 static void all_say(struct story *s, unsigned count, const char *version)
 {
@@ -20,6 +23,15 @@ static struct rollout *brought_to(struct story *s, unsigned count, const char *v
     all_say(s, count, version);
     assert_int_equal(r->state, ROLLOUT_COMPLETED);
     return r;
+}
+
+static void assert_failure(const struct rollout *r, uint32_t i, const char *key,
+                           enum member_cause cause, const char *message)
+{
+    assert_true(i < r->failure_count);
+    assert_text(r->failures[i].key, key);
+    assert_int_equal(r->failures[i].cause, cause);
+    assert_text(r->failures[i].message, message);
 }
 
 /* ---- automatic ------------------------------------------------------------------------------ */
@@ -64,6 +76,82 @@ static void test_failed_members_are_reset_and_go_back_first(void **state)
     assert_string_equal(story_wish(s, "web-02"), "1/a");
     assert_string_equal(story_wish(s, "web-03"), "1/a");
     assert_tally(back, 1, 2, 0, 0);
+}
+
+static void test_the_record_keeps_why_members_failed_when_they_went_back(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 4, "", "1/a");
+    struct rollout_config config = story_config(3, 2);
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_say_broken(s, "web-03", "update exit 1");
+
+    story_say_broken(s, "web-01", "port 80 in use");
+    story_say(s, "web-01", "1/a", INSTANCE_HEALTHY);
+    story_say(s, "web-03", "1/a", INSTANCE_HEALTHY);
+    story_say_broken(s, "web-01", "something else");
+
+    assert_int_equal(r->rolled_back_by, story_newest(s)->number);
+    assert_int_equal(r->failure_count, 2);
+    assert_failure(r, 0, "web-01", CAUSE_REPORTED, "port 80 in use");
+    assert_failure(r, 1, "web-03", CAUSE_REPORTED, "update exit 1");
+    assert_int_equal(r->final.failed, 2);
+    story_assert_survives(s);
+}
+
+static void test_an_aborted_rollout_keeps_why_members_failed(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 3, "", "1/a");
+    struct rollout_config config = story_config(2, 3);
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_say_broken(s, "web-02", "disk full");
+    assert_int_equal(r->failure_count, 0);
+
+    story_verb(s, r, VERB_ABORT);
+
+    assert_int_equal(r->cause, ROLLOUT_CAUSE_ABORTED);
+    assert_int_equal(r->failure_count, 1);
+    assert_failure(r, 0, "web-02", CAUSE_REPORTED, "disk full");
+    story_assert_survives(s);
+}
+
+static void test_of_many_failed_members_the_record_keeps_the_first(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, LIMIT_FAILURES + 2, "", "1/a");
+    struct rollout_config config = story_config(LIMIT_FAILURES + 2, LIMIT_FAILURES + 2);
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+
+    for (unsigned i = LIMIT_FAILURES + 2; i > 0; i--) {
+        char name[16];
+        snprintf(name, sizeof name, "web-%02u", i);
+        story_say_broken(s, name, "");
+    }
+
+    assert_int_equal(r->state, ROLLOUT_FAILED);
+    assert_int_equal(r->final.failed, LIMIT_FAILURES + 2);
+    assert_int_equal(r->failure_count, LIMIT_FAILURES);
+    assert_failure(r, 0, "web-01", CAUSE_REPORTED, "");
+    assert_failure(r, LIMIT_FAILURES - 1, "web-20", CAUSE_REPORTED, "");
+}
+
+static void test_an_end_that_is_taken_back_has_no_failures(void **state)
+{
+    struct story *s = *state;
+    struct rollout *r = story_one(s, NULL);
+    char *before = story_dump(s);
+    s->keeps_rounds_open = true;
+    story_say_broken(s, "web-01", "disk full");
+    assert_int_equal(r->failure_count, 1);
+
+    story_undo(s);
+
+    char *after = story_dump(s);
+    assert_int_equal(r->failure_count, 0);
+    story_assert_same(before, after);
+    free(before);
+    free(after);
 }
 
 static void test_members_go_back_to_their_own_previous_versions(void **state)
@@ -545,6 +633,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORY(test_a_breach_fails_the_rollout_and_starts_its_rollback_in_one_command),
         STORY(test_failed_members_are_reset_and_go_back_first),
+        STORY(test_the_record_keeps_why_members_failed_when_they_went_back),
+        STORY(test_an_aborted_rollout_keeps_why_members_failed),
+        STORY(test_of_many_failed_members_the_record_keeps_the_first),
+        STORY(test_an_end_that_is_taken_back_has_no_failures),
         STORY(test_members_go_back_to_their_own_previous_versions),
         STORY(test_a_member_in_flight_on_its_old_version_completes_only_by_a_fresh_report),
         STORY(test_a_member_that_failed_on_its_old_version_is_reassigned_at_once),

@@ -180,6 +180,11 @@ class Failing(Rollouts):
 
         self.assertEqual(("FAILED", "threshold"), (failed["status_name"], failed["cause"]))
         self.assertGreaterEqual(failed["progress"][LOST], 3)
+        told = self.record(failed["id"])["failures"]
+        self.assertEqual(failed["progress"][LOST], len(told))
+        self.assertEqual({"reported"}, {failure["cause"] for failure in told})
+        self.assertLessEqual({failure["instance"] for failure in told}, set(before))
+        self.assertEqual([], back["failures"])
         self.assertEqual(("COMPLETED", "full", failed["id"]),
                          (back["status_name"], back["outcome"], back["rollback_of"]))
         self.assertEqual(before, {a.name: (a.code, a.config) for a in fleet.agents.values()})

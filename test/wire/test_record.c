@@ -216,6 +216,27 @@ static void test_rollbacks_and_what_they_could_not_restore_are_kept(void **state
     kit_release(&other);
 }
 
+static void test_what_failed_members_said_is_kept_after_their_rollback(void **state)
+{
+    struct kit *kit = *state, other;
+    kit_register(kit, "{'instance':{'name':'a'}}");
+    kit_beat(kit, "a", "{'code_version':'1','status':1}");
+    kit_deploy(kit, "{'code_version':'2'}");
+    kit_beat(kit, "a", "{'status':3,'message':'exit \\u0022 1'}");
+    kit_beat(kit, "a", "{'status':1,'message':'well again'}");
+    kit_init(&other);
+
+    assert_same_after_loading(kit, &other);
+
+    const struct rollout *r = fleet_rollout(&other.fleet, 1);
+    assert_int_equal(r->failure_count, 1);
+    assert_text(r->failures[0].key, "a");
+    assert_text(r->failures[0].message, "exit \" 1");
+    assert_int_equal(r->failures[0].cause, CAUSE_REPORTED);
+    assert_int_equal(fleet_rollout(&other.fleet, 2)->failure_count, 0);
+    kit_release(&other);
+}
+
 /* Ten members, of which the first two are the canary. */
 static struct rollout *start_canary(struct kit *kit, const char *configuration)
 {
@@ -454,6 +475,7 @@ int main(void)
         TEST(test_a_fleet_in_mid_rollout_survives_a_restart),
         TEST(test_an_ended_rollout_keeps_its_final_counters),
         TEST(test_rollbacks_and_what_they_could_not_restore_are_kept),
+        TEST(test_what_failed_members_said_is_kept_after_their_rollback),
         TEST(test_each_stage_of_a_canary_survives_a_restart),
         TEST(test_a_frozen_fleet_is_frozen_after_a_restart),
         TEST(test_a_record_from_before_there_were_waves_has_one),

@@ -252,6 +252,18 @@ static void random_texts(struct kit *kit, struct dice *dice, struct rollout *r)
         copy_text(r, TEXT("name"), &r->unresolved[i]);
 }
 
+static void random_failures(struct dice *dice, struct rollout *r)
+{
+    r->failure_count = dice_roll(dice, 4) ? 0 : 1 + dice_roll(dice, LIMIT_FAILURES);
+    if (r->failure_count > 0)
+        r->failures = arena_take_array(&r->arena, r->failure_count, sizeof r->failures[0]);
+    for (uint32_t i = 0; i < r->failure_count; i++) {
+        r->failures[i].cause = (uint8_t)dice_roll(dice, MEMBER_CAUSE_COUNT);
+        copy_text(r, TEXT("na\"me"), &r->failures[i].key);
+        copy_text(r, dice_roll(dice, 2) ? TEXT("exit\n1") : TEXT_NONE, &r->failures[i].message);
+    }
+}
+
 static struct rollout *random_rollout(struct kit *kit, struct dice *dice)
 {
     struct rollout *r = fleet_new_rollout(&kit->fleet, NULL);
@@ -280,6 +292,7 @@ static struct rollout *random_rollout(struct kit *kit, struct dice *dice)
     r->restores = dice_roll(dice, 2) ? random_number(dice) : 0;
     r->rolled_back_by = dice_roll(dice, 2) ? random_number(dice) : 0;
     r->stopped_at = dice_roll(dice, 2) ? r->paused_at : r->paused_at + 1;
+    random_failures(dice, r);
     random_lists(kit, dice, r);
     random_waves(dice, r);
     random_tally(dice, &r->final);
@@ -307,6 +320,16 @@ static void assert_same_waves(const struct rollout *loaded, const struct rollout
     }
 }
 
+static void assert_same_failures(const struct rollout *loaded, const struct rollout *r)
+{
+    assert_int_equal(loaded->failure_count, r->failure_count);
+    for (uint32_t i = 0; i < r->failure_count; i++) {
+        const struct rollout_failure *a = &r->failures[i], *b = &loaded->failures[i];
+        assert_true(text_equal(a->key, b->key) && text_equal(a->message, b->message));
+        assert_int_equal(a->cause, b->cause);
+    }
+}
+
 static void test_random_rollouts_are_stored_without_loss(void **state)
 {
     struct kit *kit = *state;
@@ -330,6 +353,7 @@ static void test_random_rollouts_are_stored_without_loss(void **state)
         assert_int_equal(loaded->config.dynamic, r->config.dynamic);
         assert_memory_equal(&loaded->final, &r->final, sizeof r->final);
         assert_same_waves(loaded, r);
+        assert_same_failures(loaded, r);
         assert_true(selector_equal(&loaded->selector, &r->selector));
         assert_int_equal(loaded->unresolved_count, r->unresolved_count);
         fleet_drop_rollout(&kit->fleet, r);

@@ -58,7 +58,7 @@ static void test_a_running_rollout_shows_everything(void **state)
                "'reason':'hotfix','created_at':'2030-12-31T10:00:01.000Z',"
                "'started_at':'2030-12-31T10:00:01.000Z','ended_at':null,'retry_of':null,"
                "'rollback_of':null,'restores':null,'rolled_back_by':null,'rollback_error':null,"
-               "'unresolved':[]}");
+               "'unresolved':[],'failures':[]}");
 }
 
 static void test_a_completed_rollout_waits_for_nothing(void **state)
@@ -112,17 +112,20 @@ static void test_a_failed_rollout_and_its_rollback_name_each_other(void **state)
     struct rollout *first = kit_deploy(kit, "{'code_version':'1','configuration_version':'c'}");
     struct rollout *r = kit_deploy(kit, "{'code_version':'2'}");
 
-    kit_beat(kit, "n0", "{'status':3}");
+    kit_beat(kit, "n0", "{'status':3,'message':'port 80 in use'}");
 
     struct text shown = show(kit, r);
     kit_assert_at(kit, shown, "status_name", "'FAILED'");
     kit_assert_at(kit, shown, "cause", "'threshold'");
     kit_assert_at(kit, shown, "waves.0.state", "'failed'");
     kit_assert_at(kit, shown, "rolled_back_by", "'r-3'");
+    kit_assert_at(kit, shown, "failures",
+                  "[{'instance':'n0','cause':'reported','message':'port 80 in use'}]");
     struct text undo = show(kit, fleet_rollout(&kit->fleet, 3));
     kit_assert_at(kit, undo, "rollback_of", "'r-2'");
     kit_assert_at(kit, undo, "restores", "'r-1'");
     kit_assert_at(kit, undo, "status_name", "'RUNNING'");
+    kit_assert_at(kit, undo, "failures", "[]");
     assert_int_equal(first->state, ROLLOUT_COMPLETED);
 }
 
