@@ -58,6 +58,7 @@ struct change {
     struct version was; /* current state before, of CHANGE_UPDATED; wish before, of CHANGE_PICKED */
     uint32_t was_labels; /* label set before, of CHANGE_UPDATED */
     int64_t ordered_at;  /* of CHANGE_COMPLETED and CHANGE_FAILED: when it was picked; ms */
+    struct text actor;   /* who acted, given by fleet_publish(); borrowed */
     struct text reason;  /* what the operator said, or empty; borrowed */
     uint64_t index;      /* given by fleet_publish() */
 };

@@ -181,6 +181,7 @@ void fleet_publish(struct fleet *fleet, const struct change *change)
     struct change *entry = &fleet->changes[fleet->change_count++];
     *entry = *change;
     entry->index = fleet->next_index++;
+    entry->actor = fleet->actor;
     entry->status = entry->slot == FLEET_NONE ? 0 : fleet_at(fleet, entry->slot)->status;
     fleet_share_version(fleet, entry->was);
     labels_share(&fleet->labels, entry->was_labels);

@@ -211,6 +211,8 @@ static void take_over(struct fleet *fleet, void *ctx, uint32_t slot)
 void rollback_carry_out(struct fleet *fleet, struct rollback_plan *plan)
 {
     struct rollout *created = plan->created;
+    struct text actor = fleet->actor;
+    fleet->actor = created->created_by; /* the server itself, when nobody asked for it */
     admission_enter(fleet, created);
     fleet_touch_rollout(fleet, plan->source);
     plan->source->rolled_back_by = created->number;
@@ -220,6 +222,7 @@ void rollback_carry_out(struct fleet *fleet, struct rollback_plan *plan)
                                            .reason = created->reason });
     entering_each(fleet, created, take_over, plan);
     admission_start(fleet, created);
+    fleet->actor = actor;
 }
 
 /* ---- the command (RB1 to RB5) --------------------------------------------------------------- */

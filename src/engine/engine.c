@@ -114,7 +114,7 @@ static void log_change(struct engine *e, const struct change *change)
 static void write_entry(struct engine *e, const struct change *change)
 {
     buffer_clear(&e->scratch);
-    wire_write_event(&e->scratch, &e->fleet, change, e->fleet.now, e->fleet.actor);
+    wire_write_event(&e->scratch, &e->fleet, change, e->fleet.now);
     assert(!e->scratch.failed || e->scratch.size < EVENT_SIZE_MAX / 2);
     batch_begin(e->open);
     wire_event_key(&e->open->bytes, change->index);

@@ -226,7 +226,7 @@ static void put_new_of_fleet(struct entry *e)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static void put_head(struct entry *e, int64_t now, struct text actor)
+static void put_head(struct entry *e, int64_t now)
 {
     const struct change *c = e->change;
     json_put_u64(&e->w, "index", c->index);
@@ -243,12 +243,12 @@ static void put_head(struct entry *e, int64_t now, struct text actor)
         json_write_null(&e->w);
     json_put_text_or_null(&e->w, "instance", e->inst ? instance_key(e->inst) : TEXT_NONE);
     json_put_time(&e->w, "time", now);
-    json_put_text_or_null(&e->w, "actor", actor);
+    json_put_text_or_null(&e->w, "actor", c->actor);
     json_put_text_or_null(&e->w, "reason", c->reason);
 }
 
 void wire_write_event(struct buffer *out, const struct fleet *fleet, const struct change *change,
-                      int64_t now, struct text actor)
+                      int64_t now)
 {
     struct entry e = { .fleet = fleet, .change = change };
     if (change->slot != FLEET_NONE)
@@ -257,7 +257,7 @@ void wire_write_event(struct buffer *out, const struct fleet *fleet, const struc
         e.r = fleet_rollout(fleet, change->rollout);
     json_writer_init(&e.w, out);
     json_begin_object(&e.w);
-    put_head(&e, now, actor);
+    put_head(&e, now);
     json_key(&e.w, "old");
     json_begin_object(&e.w);
     if (e.inst)

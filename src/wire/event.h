@@ -31,9 +31,9 @@
 #include "core/change.h"
 #include "core/fleet.h"
 
-/* Writes the entry; the change is of the present command (change.h). `now` is its time in ms,
- * `actor` who did it, or empty. The output begins as wire_read_event_head() expects it. */
+/* Writes the entry; the change is of the present command (change.h). `now` is its time in ms. The
+ * output begins as wire_read_event_head() expects it. */
 void wire_write_event(struct buffer *out, const struct fleet *fleet, const struct change *change,
-                      int64_t now, struct text actor);
+                      int64_t now);
 
 #endif

@@ -15,7 +15,7 @@ static struct text entry(struct kit *kit, enum change_type type)
         struct buffer key;
         uint64_t index = 0;
         kit_writer(kit);
-        wire_write_event(&kit->out, &kit->fleet, change, kit->fleet.now, kit->fleet.actor);
+        wire_write_event(&kit->out, &kit->fleet, change, kit->fleet.now);
         struct text json = kit_written(kit);
         buffer_init(&key, &memory_heap, 100);
         wire_event_key(&key, change->index);
@@ -176,6 +176,7 @@ static void test_what_failed_is_told_as_it_was_before_its_rollback(void **state)
     kit_assert_at(kit, entry(kit, CHANGE_FAILED), "new.status_name", "'FAILED'");
     kit_assert_at(kit, entry(kit, CHANGE_UPDATED), "old.status_name", "'FAILED'");
     kit_assert_at(kit, entry(kit, CHANGE_ROLLBACK_STARTED), "new.rollback_of", "'r-1'");
+    kit_assert_at(kit, entry(kit, CHANGE_ROLLBACK_STARTED), "actor", "'server'");
 }
 
 static void test_joining_and_leaving_are_told(void **state)

@@ -14,7 +14,7 @@ static bool passes(struct kit *kit, enum change_type type, const char *selector)
         if (change->type != type)
             continue;
         kit_writer(kit);
-        wire_write_event(&kit->out, &kit->fleet, change, kit->fleet.now, kit->fleet.actor);
+        wire_write_event(&kit->out, &kit->fleet, change, kit->fleet.now);
         if (!wire_read_event_filter(text_from(selector), &kit->arena, &filter, &err))
             fail_msg("%s: %s", selector, err.text);
         return wire_event_passes(&filter, kit_written(kit));

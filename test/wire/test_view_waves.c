@@ -257,8 +257,7 @@ static struct text entry(struct kit *kit, enum change_type type)
         if (kit->fleet.changes[i].type != type)
             continue;
         buffer_clear(&kit->out);
-        wire_write_event(&kit->out, &kit->fleet, &kit->fleet.changes[i], kit->fleet.now,
-                         TEXT("ana"));
+        wire_write_event(&kit->out, &kit->fleet, &kit->fleet.changes[i], kit->fleet.now);
         return kit_written(kit);
     }
     fail_msg("no %s", change_word(type));
