@@ -170,8 +170,10 @@ static bool find_ends(struct fleet *fleet, struct rollout *r, struct err *err)
 
 bool waves_divide(struct fleet *fleet, struct rollout *r, struct err *err)
 {
-    if (r->live->entering_count == 0 || !find_ends(fleet, r, err))
-        return r->live->entering_count == 0;
+    if (r->live->entering_count == 0)
+        return true; /* the caller says what is wrong with that */
+    if (!find_ends(fleet, r, err))
+        return false;
     struct lots *lots = &r->live->lots;
     for (uint32_t i = 0; r->config.domain_count > 0 && i < r->live->entering_count; i++) {
         const struct instance *inst = fleet_at(fleet, r->live->entering[i]);
@@ -257,7 +259,7 @@ int64_t wave_soak_ms(const struct rollout *r, uint32_t wave)
     return skips(r, wave) ? 0 : r->waves[wave].config->soak_ms;
 }
 
-static struct gate_config const *present_gate(const struct rollout *r)
+static const struct gate_config *present_gate(const struct rollout *r)
 {
     if (r->is_promoted || r->gate >= wave_gate_count(r, r->open_wave))
         return NULL;
@@ -268,7 +270,7 @@ enum gate_state wave_gate_state(const struct rollout *r, uint32_t wave, uint32_t
 {
     enum wave_state state = wave_state_at(r, wave);
     if (state == WAVE_PASSED || (wave == r->open_wave && gate < r->gate))
-        return GATE_PASSED;
+        return r->waves[wave].config->gates[gate].is_dry_run ? GATE_INCONCLUSIVE : GATE_PASSED;
     return wave == r->open_wave && gate == r->gate ? (enum gate_state)r->gate_state
                                                    : GATE_NOT_STARTED;
 }

@@ -34,8 +34,10 @@ const struct tally *wave_tally(const struct rollout *r, uint32_t wave);
 uint32_t wave_batch_limit(const struct rollout *r, uint32_t wave);
 uint32_t wave_threshold(const struct rollout *r, uint32_t wave); /* failed members of it */
 enum rollout_mode wave_mode(const struct rollout *r, uint32_t wave);
-/* Of a rollback without soaks and gates, and after promote "full": 0. */
+/* Of a fast rollback, and of a wave without members: 0. */
 uint32_t wave_gate_count(const struct rollout *r, uint32_t wave);
+/* Of a gate behind the present one: passed, or inconclusive if it was a dry run. That a timeout let
+ * it pass is told by the journal only. */
 enum gate_state wave_gate_state(const struct rollout *r, uint32_t wave, uint32_t gate);
 int64_t wave_soak_ms(const struct rollout *r, uint32_t wave);
 

@@ -457,6 +457,7 @@ static void test_a_dry_run_is_recorded_and_never_blocks(void **state)
 
     assert_int_equal(story_changes(s, CHANGE_GATE_INCONCLUSIVE), 1);
     assert_int_equal(story_changes(s, CHANGE_GATE_WAITING), 0);
+    assert_int_equal(wave_gate_state(r, 0, 0), GATE_INCONCLUSIVE); /* nobody has passed it */
     assert_string_equal(story_wave_states(r), "passed running");
     assert_string_equal(story_flying(s, r), "web-03 web-04");
 }
