@@ -204,5 +204,9 @@ int sim_swarm(uint64_t first, uint64_t count, const struct sim_virtual_options *
            (unsigned long long)done, (unsigned long long)(took_ms / 1000),
            (unsigned long long)(took_ms % 1000), (unsigned long long)(done * 1000 / took_ms),
            (unsigned long long)(sum.events * 1000 / took_ms));
-    return holds ? EXIT_DONE : EXIT_OTHER;
+    bool is_whole = done == count || !holds; /* who asked for more must not take it for all */
+    if (!is_whole)
+        remark("sim: interrupted after %llu of %llu seeds", (unsigned long long)done,
+               (unsigned long long)count);
+    return holds && is_whole ? EXIT_DONE : EXIT_OTHER;
 }
