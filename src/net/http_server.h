@@ -14,9 +14,12 @@
  * HTTP_LARGE_MEMORY. A later head on a small connection that outgrows it is refused with 414 or
  * 431.
  *
- * Framing: ambiguous lengths, blanks in names, a lone CR and unknown codings are refused. What
- * libmicrohttpd repairs before we see it stays repaired: a bare LF ends a line, a folded line is
- * one line, and a NUL ends the URL or the value it stands in. A method may be any word.
+ * Framing: ambiguous lengths, unknown codings, a bare LF or a lone CR, folded lines, NUL, surplus
+ * blanks and other breaches of RFC 9112 in a head are refused with 400 (http_head.c), and every
+ * refusal closes. Between chunks libmicrohttpd takes a bare LF for a line end; therefore a
+ * connection is closed after a chunked body: nothing behind one is ever a request. Empty lines
+ * before a request line are passed over, as are lines that begin with a NUL. A method may be any
+ * token.
  *
  * Cost of waiting: an exchange that is not answered inside handle() leaves libmicrohttpd's care and
  * comes back, about 1.5 us, and whenever any comes back, all that still wait are walked over: 8000

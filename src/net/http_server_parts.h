@@ -3,6 +3,7 @@
  *   http_server.c     open, close, the running of libmicrohttpd
  *   http_accept.c     listening and accepting
  *   http_deadlines.c  which connection is late
+ *   http_head.c       whether a head is what HTTP demands
  *   http_exchange.c   from bytes to a request, and its answer
  *   http_stream.c     answers that come in pieces */
 #ifndef DIDES_NET_HTTP_SERVER_PARTS_H
@@ -44,6 +45,7 @@ struct http_exchange {
     struct http_connection *connection; /* NULL: closed, or it went on to its next request */
     struct http_exchange *next_free;
     const char *method; /* in libmicrohttpd's memory */
+    struct text target; /* likewise; good until the head is checked */
     struct buffer url, body;
     struct buffer out; /* of streams and pulls: what waits to be sent, from `out_sent` on */
     size_t out_sent;
@@ -138,6 +140,11 @@ void http_wheel_remove(struct http_connection *connection);
 void http_on_tick(uv_timer_t *ticker);
 /* Cuts every connection (`all`), or the idle ones. */
 void http_cut_connections(struct http_server *server, bool all);
+
+/* http_head.c */
+/* Sets x->content_length (UINT64_MAX: chunked), or refuses. */
+void http_check_head(struct http_exchange *x, const char *version, bool *ret_expects);
+void http_refuse(struct http_exchange *x, int status, enum err_code code, const char *detail);
 
 /* http_exchange.c */
 void *http_on_url(void *ctx, const char *url, struct MHD_Connection *mhd);
