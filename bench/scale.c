@@ -6,8 +6,8 @@
  * usage: scale [INSTANCES [restart]]     INSTANCES of the large fleet, default 1000000;
  *                                        with "restart" only that part */
 #include "core/place.h"
+#include "folder.h"
 #include "stopwatch.h"
-#include "store/sqlite/sqlite.h"
 #include "world.h"
 
 #include <limits.h>
@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define SMALL       1000u
 #define REPETITIONS 15u
@@ -254,17 +253,6 @@ static void once(struct world *large)
 
 /* ---- restart -------------------------------------------------------------------------------- */
 
-static struct store_port open_store(const char *directory)
-{
-    struct store_port store;
-    struct err err = { .code = ERR_NONE };
-    if (!store_sqlite_open(&store, directory, NULL, &err)) {
-        fprintf(stderr, "bench: the store: %s\n", err.text);
-        exit(1);
-    }
-    return store;
-}
-
 static void fold(struct store_port *store)
 {
     while (store->tend(store->self, 1000))
@@ -284,7 +272,7 @@ static void time_scan(const char *directory, uint32_t count)
     uint64_t rows = 0;
     struct err err = { .code = ERR_NONE };
     int64_t began = stopwatch_ns();
-    struct store_port store = open_store(directory);
+    struct store_port store = folder_open(directory);
     if (!store.scan(store.self, TEXT_NONE, TEXT_NONE, 0, count_row, &rows, &err)) {
         fprintf(stderr, "bench: the store: %s\n", err.text);
         exit(1);
@@ -300,7 +288,7 @@ static void time_restart(struct world *world, const char *directory, const char 
     uint32_t count = world->count, version = world->version;
     int64_t now = world->now;
     int64_t began = stopwatch_ns();
-    struct store_port store = open_store(directory);
+    struct store_port store = folder_open(directory);
     world_open(world, &store, count, true);
     report_ms(name, began, count);
     world->version = version;
@@ -309,34 +297,12 @@ static void time_restart(struct world *world, const char *directory, const char 
         exit(1);
 }
 
-static void remove_folder(const char *directory)
-{
-    static const char *const names[] = { "dides.db", "dides.db-wal", "dides.db-shm", "lock" };
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        unlink(path);
-    }
-    rmdir(directory);
-}
-
-/* In $TMPDIR, or where the C library has its temporary files. */
-static void make_folder(char *ret, size_t size)
-{
-    const char *parent = getenv("TMPDIR");
-    snprintf(ret, size, "%s/dides-bench-XXXXXX", parent ? parent : P_tmpdir);
-    if (mkdtemp(ret))
-        return;
-    perror(ret);
-    exit(1);
-}
-
 static void restart(uint32_t count)
 {
     char directory[PATH_MAX / 2];
     struct world world;
-    make_folder(directory, sizeof directory);
-    struct store_port store = open_store(directory);
+    folder_make(directory, sizeof directory);
+    struct store_port store = folder_open(directory);
     world_open(&world, &store, count, false);
     if (reference_ms <= 0)
         time_reference(&world);
@@ -354,7 +320,7 @@ static void restart(uint32_t count)
     report_memory("heap after it", stopwatch_heap() - before, count);
     time_check(&world);
     world_close(&world);
-    remove_folder(directory);
+    folder_remove(directory);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */

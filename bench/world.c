@@ -129,6 +129,12 @@ static void ring_nobody(void *ctx)
 void world_open(struct world *world, const struct store_port *store, uint32_t count,
                 bool has_threads)
 {
+    world_open_ringing(world, store, count, has_threads ? ring_nobody : NULL, NULL);
+}
+
+void world_open_ringing(struct world *world, const struct store_port *store, uint32_t count,
+                        void (*ring)(void *ctx), void *ctx)
+{
     *world = (struct world){ .store = *store, .count = count, .now = START };
     world->shuffled = shuffle(count);
     arena_init(&world->arena, &memory_heap, SCRATCH);
@@ -140,7 +146,8 @@ void world_open(struct world *world, const struct store_port *store, uint32_t co
                                       .events_kept = LIMIT_EVENTS_KEPT,
                                       .events_kept_ms = 7ll * 24 * 3600 * 1000,
                                       .hash_seed = 7,
-                                      .ring = has_threads ? ring_nobody : NULL,
+                                      .ring = ring,
+                                      .ctx = ctx,
                                       .fatal = fatal };
     struct clock_port clock = { .now_ms = now_ms, .self = world };
     struct log_port log = { .write = write_log };

@@ -35,6 +35,10 @@ struct store_port world_no_store(void);
  * sentence. */
 void world_open(struct world *world, const struct store_port *store, uint32_t count,
                 bool has_threads);
+/* The same for who has a loop: `ring` says from the store's thread that engine_poll() is due. NULL:
+ * there is no such thread, and commits are done when a round ends. */
+void world_open_ringing(struct world *world, const struct store_port *store, uint32_t count,
+                        void (*ring)(void *ctx), void *ctx);
 void world_close(struct world *world);
 
 /* The fleet registers and reports version 0, HEALTHY. */
