@@ -16,6 +16,7 @@ struct job_queue {
 struct committer {
     struct store_port store;
     void (*ring)(void *ctx);
+    bool (*is_done)(void *ctx);
     void *ctx;
     struct job_queue done; /* without a thread only the owner touches these */
     struct job_queue waiting;
@@ -252,8 +253,8 @@ static bool start_thread(struct committer *c, struct err *err)
     return err_set(err, ERR_MEMORY, "no thread for the store");
 }
 
-struct committer *committer_new(const struct store_port *store, void (*ring)(void *ctx), void *ctx,
-                                struct err *err)
+struct committer *committer_new(const struct store_port *store, void (*ring)(void *ctx),
+                                bool (*is_done)(void *ctx), void *ctx, struct err *err)
 {
     struct committer *c = memory_take_zeroed(&memory_heap, sizeof *c);
     if (!c) {
@@ -262,6 +263,7 @@ struct committer *committer_new(const struct store_port *store, void (*ring)(voi
     }
     c->store = *store;
     c->ring = ring;
+    c->is_done = is_done;
     c->ctx = ctx;
     c->stats = store->stats(store->self);
     if (!start_thread(c, err)) {
@@ -295,6 +297,8 @@ void committer_cancel_backup(struct committer *c, struct commit_job *job)
 
 struct commit_job *committer_take(struct committer *c)
 {
+    if (!c->ring && c->is_done && !c->is_done(c->ctx))
+        return NULL;
     pthread_mutex_lock(&c->lock);
     struct commit_job *job = pop(&c->done);
     pthread_mutex_unlock(&c->lock);

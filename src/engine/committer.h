@@ -44,10 +44,11 @@ struct commit_job {
 struct committer;
 
 /* `ring` is called from the thread whenever a job is done; NULL: there is no thread, and jobs are
- * done inside committer_submit() (tests, simulation). The port is copied; the store is closed by
- * committer_free(). NULL with *err: no thread, no memory; then the store is still the caller's. */
-struct committer *committer_new(const struct store_port *store, void (*ring)(void *ctx), void *ctx,
-                                struct err *err);
+ * done inside committer_submit() (tests, simulation); committer_take() then gives them out when
+ * `is_done`, unless NULL, says so. The port is copied; the store is closed by committer_free().
+ * NULL with *err: no thread, no memory; then the store is still the caller's. */
+struct committer *committer_new(const struct store_port *store, void (*ring)(void *ctx),
+                                bool (*is_done)(void *ctx), void *ctx, struct err *err);
 void committer_submit(struct committer *committer, struct commit_job *job);
 /* Ends a backup that was submitted, if it is not done: it is done soon then, and did not succeed.
  */

@@ -40,19 +40,22 @@ static struct engine *new_engine(const struct engine_options *options,
         return NULL;
     }
     e->options = *options;
+    if (!e->options.memory)
+        e->options.memory = &memory_heap;
     e->clock = *clock;
     e->log = *log;
-    batch_init(&e->batches[0], &memory_heap);
-    batch_init(&e->batches[1], &memory_heap);
+    const struct memory *memory = e->options.memory;
+    batch_init(&e->batches[0], memory);
+    batch_init(&e->batches[1], memory);
     e->open = &e->batches[0];
     e->retention.kept_ms = options->events_kept_ms;
-    buffer_init(&e->scratch, &memory_heap, EVENT_SIZE_MAX);
+    buffer_init(&e->scratch, memory, EVENT_SIZE_MAX);
     buffer_init(&e->others, &memory_heap, OTHERS_MAX);
-    if (!fleet_init(&e->fleet, &memory_heap, &options->fleet, options->hash_seed, err)) {
+    if (!fleet_init(&e->fleet, memory, &options->fleet, options->hash_seed, err)) {
         memory_give(&memory_heap, e, sizeof *e);
         return NULL;
     }
-    if (!journal_init(&e->journal, &memory_heap)) {
+    if (!journal_init(&e->journal, memory)) {
         release(e);
         err_set(err, ERR_MEMORY, "no memory for the journal");
         return NULL;
@@ -73,7 +76,7 @@ bool engine_new(const struct engine_options *options, const struct store_port *s
     }
     e->recovery.term = store->term(store->self);
     e->recovery.loaded_at = e->alive_at;
-    e->committer = committer_new(store, options->ring, options->ctx, err);
+    e->committer = committer_new(store, options->ring, options->is_done, options->ctx, err);
     if (!e->committer) {
         release(e);
         return false;

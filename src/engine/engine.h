@@ -27,7 +27,11 @@ struct engine_options {
     uint64_t events_kept;          /* journal entries in the store, at most */
     int64_t events_kept_ms;        /* and for how long */
     uint64_t hash_seed;            /* random, per process */
+    const struct memory *memory;   /* of fleet, journal and batches; NULL: the heap */
     void (*ring)(void *ctx); /* from the store's thread: call engine_poll() soon; NULL: no thread */
+    /* Without a thread the store does its work at once; engine_poll() learns of it when this says
+     * so. For virtual time; NULL: at once. */
+    bool (*is_done)(void *ctx);
     /* The store cannot say whether a batch is durable, or the state is damaged: the process must
      * end without answering anybody (doc/reliability.md, R2). Called once, from engine_poll(). */
     void (*fatal)(void *ctx, const struct err *why);

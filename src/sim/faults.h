@@ -30,6 +30,7 @@ struct faults {
     struct fault_every restart;           /* the server dies and loads what was committed */
     int64_t commit_min_ms, commit_max_ms; /* how long a commit takes */
     uint32_t commit_fail;                 /* share of commits that are refused by the store */
+    uint32_t commit_doubt;                /* share that may be there or not: the server must end */
     struct fault_silence silences[FAULTS_SILENCES_MAX];
     uint32_t silence_count;
     int64_t until_ms; /* after the start all of it ends, but for who is cut off; 0 = never */
@@ -40,7 +41,14 @@ static inline bool faults_are_none(const struct faults *f)
 {
     return f->loss == 0 && f->duplicate == 0 && f->delay_max_ms == 0 && f->crash.every_ms == 0 &&
            f->silent.every_ms == 0 && f->restart.every_ms == 0 && f->commit_max_ms == 0 &&
-           f->commit_fail == 0 && f->silence_count == 0;
+           f->commit_fail == 0 && f->commit_doubt == 0 && f->silence_count == 0;
+}
+
+/* Whether anything goes wrong with the server or its store. */
+static inline bool faults_need_store(const struct faults *f)
+{
+    return f->restart.every_ms > 0 || f->commit_max_ms > 0 || f->commit_fail > 0 ||
+           f->commit_doubt > 0;
 }
 
 #endif

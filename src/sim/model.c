@@ -5,7 +5,10 @@
 
 #include <assert.h>
 
-#define DICE_OF_MODEL 3u
+#define DICE_OF_MODEL  3u
+#define EVENTS_KEPT    1000000u /* as the server's default */
+#define EVENTS_KEPT_MS (7ll * 24 * 3600 * 1000)
+#define SHARE_OF_STOPS 2500u /* of the ends of servers are asked for */
 
 /* ---- order ---------------------------------------------------------------------------------- */
 
@@ -98,7 +101,7 @@ static int64_t draw_down(struct model *m, const struct fault_every *fault)
 static void restart_server(struct model *m)
 {
     if (m->fleet) {
-        server_crash(m);
+        server_crash(m, model_chance(m, SHARE_OF_STOPS));
         model_set_timer(m, TIMER_SERVER_UP, m->now + draw_down(m, &m->faults.restart));
     }
     model_set_timer(m, TIMER_RESTART, draw_next(m, &m->faults.restart));
@@ -231,7 +234,7 @@ static bool make(struct model *m, struct err *err)
         return false;
     if (!timers_reserve(&m->timers, m->crowd.count + MODEL_TIMERS + m->message_capacity))
         return err_set(err, ERR_MEMORY, "no memory for %u instances", m->crowd.count);
-    return server_start(m, 0, err);
+    return server_start(m, err);
 }
 
 bool model_new(const struct model_options *options, struct model **ret, struct err *err)
@@ -241,16 +244,19 @@ bool model_new(const struct model_options *options, struct model **ret, struct e
         return err_set(err, ERR_MEMORY, "no memory for a simulation");
     bool is_small = options->checks_all || options->plan->instance_count <= INVARIANTS_SMALL;
     m->options = *options;
+    if (m->options.events_kept == 0)
+        m->options.events_kept = EVENTS_KEPT;
+    if (m->options.events_kept_ms == 0)
+        m->options.events_kept_ms = EVENTS_KEPT_MS;
     m->plan = options->plan;
     m->faults = m->plan->faults;
     m->now = MODEL_BEGIN_MS;
     m->dice = sim_dice_at(m->plan->seed, 0, DICE_OF_MODEL);
-    m->keeps_records = is_small || m->faults.restart.every_ms > 0;
-    m->first_free = m->first_held = FLEET_NONE;
+    m->has_engine = is_small || faults_need_store(&m->faults);
+    m->first_free = FLEET_NONE;
     timers_init(&m->timers, &memory_heap, compare_items, m);
     witness_init(&m->witness, is_small);
-    vault_init(&m->vault);
-    vault_batch_init(&m->batch);
+    vault_init(&m->vault, model_draw_fate, m);
     if (!make(m, err)) {
         model_free(m);
         return false;
@@ -267,13 +273,12 @@ void model_free(struct model *model)
 {
     if (!model)
         return;
-    server_stop(model);
+    server_stop(model, false);
     network_close(model);
     crowd_release(&model->crowd);
     timers_release(&model->timers);
     witness_release(&model->witness);
     vault_release(&model->vault);
-    vault_batch_release(&model->batch);
     memory_give(&memory_heap, model, sizeof *model);
 }
 

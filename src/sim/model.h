@@ -19,9 +19,11 @@
 struct model_options {
     struct plan *plan; /* borrowed; versions are added to its texts */
     struct fleet_settings settings;
-    int64_t spread_ms; /* the first registrations are spread over so long */
-    bool checks_all;   /* records and invariants of a small fleet, whatever its size */
-    bool is_traced;    /* every event is told, not only what people want to know */
+    int64_t spread_ms;    /* the first registrations are spread over so long */
+    uint64_t events_kept; /* of the journal; 0: as the server's default */
+    int64_t events_kept_ms;
+    bool checks_all; /* records and invariants of a small fleet, whatever its size */
+    bool is_traced;  /* every event is told, not only what people want to know */
     void (*told)(void *ctx, int64_t at, const char *sentence); /* may be NULL */
     void *ctx;
 };
@@ -31,7 +33,7 @@ struct model_counts {
     uint64_t registrations, heartbeats;                   /* taken by the server */
     uint64_t again, busy, lost;       /* told to register; told to wait; no answer */
     uint64_t updates, failures, lies; /* of all agents */
-    uint64_t agent_crashes, server_restarts, commits_refused, duplicates;
+    uint64_t agent_crashes, server_restarts, commits_refused, store_failures, duplicates;
     uint64_t events;  /* of all kinds */
     uint64_t checks;  /* of invariants */
     uint32_t refused; /* steps of the script */

@@ -257,18 +257,24 @@ static void deliver(struct model *m, const struct message *message)
         server_answer(m, message);
 }
 
-/* I9: a wish leaves when it is durable. An instance that was deleted meanwhile has no record. */
+/* I9: a wish leaves when it is durable. An instance that was deleted meanwhile has no record. What
+ * was found there once is looked at again only after a load. */
 static void check_durable(struct model *m, const struct message *answer)
 {
     struct err err = { .code = ERR_NONE };
-    uint32_t stored = 0;
-    if (answer->answer != ANSWER_ORDER || !m->keeps_records || !m->witness.is_small)
+    struct call_state *call = m->calls ? &m->calls[answer->agent] : NULL;
+    if (answer->answer != ANSWER_ORDER || !m->engine || !call)
         return;
     struct text name = m->plan->instances[answer->agent].name;
-    if (!vault_generation(&m->vault, name, &stored) || stored >= answer->generation)
+    bool was_found =
+        call->stored_start == m->starts && call->stored_generation == answer->generation;
+    if (was_found || vault_knows_generation(&m->vault, name, answer->generation)) {
+        call->stored_start = m->starts;
+        call->stored_generation = answer->generation;
         return;
-    err_set(&err, ERR_INTERNAL, "I9 %.*s learns of generation %u, and %u is stored", TEXT_ARG(name),
-            answer->generation, stored);
+    }
+    err_set(&err, ERR_INTERNAL, "I9 %.*s learns of generation %u, which is not stored",
+            TEXT_ARG(name), answer->generation);
     model_break(m, &err);
 }
 
@@ -280,61 +286,29 @@ void network_answer(struct model *m, const struct message *answer)
 
 /* ---- answers that wait for a commit --------------------------------------------------------- */
 
+/* Whoever dies leaves without a word. */
+static void let_go(struct engine_waiter *waiter, enum engine_outcome outcome)
+{
+    struct held_answer *held = (struct held_answer *)waiter;
+    struct model *m = held->model;
+    struct message answer = held->answer;
+    memory_give(&memory_heap, held, sizeof *held);
+    if (m->is_gone || outcome == ENGINE_UNKNOWN)
+        return;
+    if (outcome == ENGINE_DROPPED)
+        answer.answer = ANSWER_BUSY;
+    network_answer(m, &answer);
+}
+
 void network_hold(struct model *m, const struct message *answer)
 {
-    uint32_t at = keep(m, answer);
-    if (at == FLEET_NONE)
+    struct held_answer *held = memory_take_zeroed(&memory_heap, sizeof *held);
+    if (!held) {
+        model_break(m, &(struct err){ .code = ERR_MEMORY, .text = "no memory for an answer" });
         return;
-    m->messages[at].next = m->first_held;
-    m->first_held = at;
-}
-
-/* The list has the newest first: what is let go is turned round, so that answers leave as made. */
-static uint32_t cut_settled(struct model *m, bool is_all)
-{
-    uint32_t going = FLEET_NONE, *link = &m->first_held;
-    while (*link != FLEET_NONE) {
-        struct message *held = &m->messages[*link];
-        uint32_t at = *link;
-        if (!is_all && held->round > m->settled) {
-            link = &held->next;
-            continue;
-        }
-        *link = held->next;
-        held->next = going;
-        going = at;
     }
-    return going;
-}
-
-static void send_list(struct model *m, uint32_t first, bool is_refused)
-{
-    while (first != FLEET_NONE) {
-        uint32_t next = m->messages[first].next;
-        struct message answer = take(m, first);
-        if (is_refused)
-            answer.answer = ANSWER_BUSY;
-        network_answer(m, &answer);
-        first = next;
-    }
-}
-
-void network_release(struct model *m)
-{
-    send_list(m, cut_settled(m, false), false);
-}
-
-void network_refuse_held(struct model *m)
-{
-    send_list(m, cut_settled(m, true), true);
-}
-
-void network_forget_held(struct model *m)
-{
-    uint32_t first = cut_settled(m, true);
-    while (first != FLEET_NONE) {
-        uint32_t next = m->messages[first].next;
-        take(m, first);
-        first = next;
-    }
+    held->waiter.done = let_go;
+    held->model = m;
+    held->answer = *answer;
+    engine_wait(m->engine, answer->round, &held->waiter);
 }

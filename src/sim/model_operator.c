@@ -165,8 +165,7 @@ static void do_step(struct model *m)
     } else if (step->action != PLAN_BEHAVE) {
         model_tell(m, "step %u (%s): done", m->step + 1, name_of(step));
     }
-    bool is_open = m->fleet && (m->is_committing || fleet_is_dirty(m->fleet));
-    if (code == ERR_NONE && is_open && round > m->settled) {
+    if (code == ERR_NONE && m->fleet && !server_is_settled(m, round)) {
         m->unsettled_steps[m->unsettled_count] = m->step;
         m->unsettled_rounds[m->unsettled_count++] = round;
     }
@@ -192,7 +191,7 @@ void operator_settled(struct model *m)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < m->unsettled_count; i++) {
-        if (m->unsettled_rounds[i] <= m->settled)
+        if (server_is_settled(m, m->unsettled_rounds[i]))
             continue;
         m->unsettled_steps[kept] = m->unsettled_steps[i];
         m->unsettled_rounds[kept++] = m->unsettled_rounds[i];

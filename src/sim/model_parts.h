@@ -4,6 +4,7 @@
 #ifndef DIDES_SIM_MODEL_PARTS_H
 #define DIDES_SIM_MODEL_PARTS_H
 
+#include "engine/engine.h"
 #include "sim/crowd.h"
 #include "sim/invariants.h"
 #include "sim/model.h"
@@ -27,6 +28,7 @@ enum note_kind {
     NOTE_CUT,
     NOTE_SERVER_DOWN,
     NOTE_SERVER_UP,
+    NOTE_STORE_FAILED,
     NOTE_ANSWER,
     NOTE_UNANSWERED,
     NOTE_FAULTS_END,
@@ -54,9 +56,17 @@ struct message {
     struct crowd_pair version; /* claimed, or wished */
     uint32_t agent, call;      /* call number that it belongs to */
     uint32_t generation, rollout, interval_ms;
-    uint32_t next;     /* in a list of free or held ones; FLEET_NONE ends it */
+    uint32_t next;     /* in the list of free ones; FLEET_NONE ends it */
+    uint64_t term;     /* of the generation */
     uint64_t sequence; /* of sending */
     uint64_t round;    /* an answer waits until this one is durable; 0: none */
+};
+
+/* An answer that waits for its round. */
+struct held_answer {
+    struct engine_waiter waiter; /* first: it is what the engine gives back */
+    struct model *model;
+    struct message answer;
 };
 
 /* How an instance stands with its newest call; only where calls take time or get lost. */
@@ -64,6 +74,8 @@ struct call_state {
     int64_t until; /* when it is given up; 0: none is under way */
     uint32_t number;
     uint32_t newest_generation; /* that the agent knows, of the present record */
+    uint32_t stored_generation; /* found in the store */
+    uint64_t stored_start;      /* by this server */
 };
 
 enum model_timer {
@@ -79,6 +91,13 @@ enum model_timer {
     MODEL_TIMERS
 };
 
+/* The heap of the server: it says no to the allocation after `left` others. */
+struct server_memory {
+    struct memory port;
+    uint32_t left; /* 0: it says no to none */
+    uint64_t refused;
+};
+
 struct model {
     struct model_options options;
     struct plan *plan;
@@ -91,14 +110,18 @@ struct model {
     struct err broken;
 
     /* the server */
-    struct fleet *fleet; /* NULL: none runs */
+    bool has_engine;       /* false: a large fleet, whose server forgets everything when it dies */
+    struct engine *engine; /* NULL: it has none, or none runs */
+    struct fleet *fleet;   /* NULL: none runs */
     struct vault vault;
-    struct vault_batch batch;
-    uint64_t batch_round, settled;
-    bool keeps_records, is_committing;
-    bool is_starting;            /* what the load changed is not durable yet */
-    uint64_t drops;              /* how often rounds were taken back or lost */
-    int64_t died_at, down_since; /* the latter before the newest commit */
+    struct server_memory memory;
+    int64_t commit_due; /* when the store is done with what it was given last */
+    bool is_dying;      /* the store has failed: it ends at the end of this turn */
+    bool is_gone;       /* it is being taken down: nothing leaves any more */
+    uint64_t failures;  /* commits that this server gave up, as far as was noticed */
+    int64_t full_until; /* the disk has no room */
+    uint64_t drops;     /* how often rounds were taken back or lost */
+    int64_t died_at;
     int64_t reconciled_at;
     uint64_t starts; /* of servers */
     struct witness witness;
@@ -108,7 +131,7 @@ struct model {
     uint32_t *agents; /* by slot of the server's fleet: whose instance it is, or FLEET_NONE */
     uint32_t agent_capacity;
     struct message *messages;
-    uint32_t message_capacity, message_count, first_free, first_held;
+    uint32_t message_capacity, message_count, first_free;
     uint32_t active_silence; /* bits of faults.silences */
 
     /* operators */
@@ -144,14 +167,26 @@ void model_break(struct model *m, const struct err *why); /* the first one count
 bool model_chance(struct model *m, uint32_t share);
 void model_faults_end(struct model *m);
 
+/* ---- model_life.c: servers come and go, and their commits -------------------------------------
+ */
+
+bool server_start(struct model *m, struct err *err);
+/* It ends as asked, after its last commit; or it is gone at once, and so is the power. */
+void server_stop(struct model *m, bool is_asked);
+void server_crash(struct model *m, bool is_asked);
+void server_come_up(struct model *m);
+/* The end of a turn of its loop: changes go to the store, results are taken. */
+void server_turn(struct model *m);
+void server_note_drop(struct model *m); /* if there was one: nothing is as it was seen last */
+struct vault_fate model_draw_fate(void *ctx);
+void server_commit_done(struct model *m);
+bool server_is_settled(const struct model *m, uint64_t round);
+
 /* ---- model_server.c ------------------------------------------------------------------------- */
 
-bool server_start(struct model *m, int64_t stood_still_ms, struct err *err);
-void server_stop(struct model *m); /* releases the fleet and what was not committed */
-void server_crash(struct model *m);
-void server_come_up(struct model *m);
+void server_forget_slots(struct model *m);
 void server_tick(struct model *m);
-void server_commit_done(struct model *m);
+void server_arm_tick(struct model *m);
 /* Before and after a command of anybody's. The latter checks, commits and re-arms; `code` is that
  * of its failure. */
 void server_begin(struct model *m, struct text actor);
@@ -159,6 +194,7 @@ void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_ch
                 enum err_code code);
 /* The slot of an agent's instance, or FLEET_NONE. */
 uint32_t server_slot(struct model *m, uint32_t agent);
+void server_wake(void *ctx, uint32_t slot); /* an engine_wake_fn of the model */
 /* Answers a request. */
 void server_answer(struct model *m, const struct message *request);
 
@@ -170,11 +206,8 @@ void network_call(struct model *m, uint32_t agent); /* the agent's call is due *
 void network_give_up(struct model *m, uint32_t agent);
 void network_arrive(struct model *m, uint32_t message); /* an item of the timers */
 void network_answer(struct model *m, const struct message *answer);
+/* The answer leaves when its round is durable. */
 void network_hold(struct model *m, const struct message *answer);
-/* Held answers: those that rest on settled rounds go; or all become "busy", or are forgotten. */
-void network_release(struct model *m);
-void network_refuse_held(struct model *m);
-void network_forget_held(struct model *m);
 /* The agent's held heartbeat is answered: it reports again, and learns. */
 void network_wake(struct model *m, uint32_t agent);
 void network_hang_up(struct model *m, uint32_t agent); /* its answers will not be heard */

@@ -1,185 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * model_server.c - the server of the model: the shipped core, commits that take time and may be
- * refused, crashes and loads. Answers and wishes leave when what they rest on is durable. */
+ * model_server.c - what the server of the model is asked, by the clock, by agents and by operators.
+ * Answers and wishes leave when what they rest on is durable. */
 #include "base/limits.h"
 #include "sim/model_parts.h"
-#include "wire/record.h"
 
 #include <assert.h>
 
-#define HASH_SEED_OF_STARTS 0x5851f42d4c957f2du
-#define STORED_EVERY        256u /* events between two comparisons of everything with the store */
-
-/* ---- life ----------------------------------------------------------------------------------- */
-
-static void forget_slots(struct model *m)
-{
-    for (uint32_t i = 0; i < m->crowd.count; i++)
-        m->crowd.cells[i].slot = FLEET_NONE;
-}
-
-static bool load(struct model *m, int64_t stood_still_ms, struct err *err)
-{
-    /* Nothing may depend on the seed of the hashes: each server has another. */
-    uint64_t hash_seed = m->plan->seed + ++m->starts * HASH_SEED_OF_STARTS;
-    if (!fleet_init(m->fleet, &memory_heap, &m->options.settings, hash_seed, err))
-        return false;
-    if (!vault_load(&m->vault, m->fleet, m->now, stood_still_ms, err))
-        return false;
-    return witness_begin(&m->witness, m->fleet) ||
-           err_set(err, ERR_MEMORY, "no memory for the witness");
-}
-
-static void commit(struct model *m);
-static void arm_tick(struct model *m);
-
-bool server_start(struct model *m, int64_t stood_still_ms, struct err *err)
-{
-    m->fleet = memory_take_zeroed(&memory_heap, sizeof *m->fleet);
-    if (!m->fleet)
-        return err_set(err, ERR_MEMORY, "no memory for the server");
-    m->fleet->memory = &memory_heap;
-    if (!load(m, stood_still_ms, err))
-        return false;
-    m->settled = m->fleet->round - 1;
-    m->reconciled_at = m->now;
-    forget_slots(m);
-    arm_tick(m);
-    return true;
-}
-
-void server_stop(struct model *m)
-{
-    if (!m->fleet)
-        return;
-    fleet_release(m->fleet);
-    memory_give(&memory_heap, m->fleet, sizeof *m->fleet);
-    m->fleet = NULL;
-}
-
-/* A batch under way may have reached the disk or not; nobody was told either way. */
-void server_crash(struct model *m)
-{
-    if (!m->fleet)
-        return;
-    bool is_kept = m->is_committing && !m->is_starting && model_chance(m, SHARE_WHOLE / 2);
-    if (is_kept && !vault_apply(&m->vault, &m->batch))
-        model_break(m, &(struct err){ .code = ERR_MEMORY, .text = "no memory for the store" });
-    if (is_kept) {
-        m->settled = m->batch_round;
-        operator_settled(m);
-    }
-    m->died_at = m->now;
-    m->is_committing = false;
-    m->drops++;
-    m->counts.server_restarts++;
-    if (!m->is_starting)
-        m->down_since = m->now; /* else what moved the deadlines is lost: they move by it all */
-    model_set_timer(m, TIMER_COMMIT, TIMERS_NEVER);
-    model_set_timer(m, TIMER_TICK, TIMERS_NEVER);
-    network_forget_held(m);
-    operator_dropped(m);
-    server_stop(m);
-    model_note(m, &(struct note){ .kind = NOTE_SERVER_DOWN, .agent = FLEET_NONE });
-    model_tell(m, "the server dies");
-}
-
-void server_come_up(struct model *m)
-{
-    struct err err = { .code = ERR_NONE }, why = { .code = ERR_NONE };
-    if (m->fleet)
-        return;
-    witness_note_outage(&m->witness, m->died_at, m->now);
-    if (!server_start(m, m->now - m->down_since, &why)) {
-        err_set(&err, why.code, "I9 what was committed cannot be loaded: %s", why.text);
-        model_break(m, &err);
-        return;
-    }
-    model_note(m, &(struct note){ .kind = NOTE_SERVER_UP, .agent = FLEET_NONE });
-    model_tell(m, "another server goes on from what was committed");
-    if (!witness_all(&m->witness, &err))
-        model_break(m, &err);
-    m->is_starting = fleet_is_dirty(m->fleet);
-    commit(m);
-}
-
-/* ---- commits -------------------------------------------------------------------------------- */
-
-/* I9: what is stored is what the server knows, when nothing waits for a commit. */
-static void compare_with_store(struct model *m)
-{
-    struct err why = { .code = ERR_NONE }, err = { .code = ERR_NONE };
-    if (!m->keeps_records || m->is_committing || fleet_is_dirty(m->fleet) ||
-        vault_equals(&m->vault, m->fleet, &why))
-        return;
-    err_set(&err, ERR_INTERNAL, "I9 %s", why.text);
-    model_break(m, &err);
-}
-
-/* The changes of all rounds that are not settled are taken back. */
-static void refuse_commit(struct model *m)
-{
-    m->counts.commits_refused++;
-    m->drops++;
-    fleet_undo(m->fleet);
-    forget_slots(m);
-    if (!witness_begin(&m->witness, m->fleet))
-        model_break(m, &(struct err){ .code = ERR_MEMORY, .text = "no memory for the witness" });
-    model_note(m, &(struct note){ .kind = NOTE_REFUSED_COMMIT, .agent = FLEET_NONE });
-    network_refuse_held(m);
-    operator_dropped(m);
-    compare_with_store(m);
-}
-
-static void finish_commit(struct model *m)
-{
-    bool is_refused = model_chance(m, m->faults.commit_fail);
-    m->is_committing = false;
-    if (is_refused) {
-        refuse_commit(m);
-        return;
-    }
-    m->is_starting = false;
-    if (m->keeps_records && !vault_apply(&m->vault, &m->batch))
-        model_break(m, &(struct err){ .code = ERR_MEMORY, .text = "no memory for the store" });
-    fleet_settle(m->fleet, m->batch_round);
-    m->settled = m->batch_round;
-    if (m->calls)
-        network_release(m);
-    operator_settled(m);
-}
-
-/* Hands what changed to the store, unless a commit is under way. */
-static void commit(struct model *m)
-{
-    while (m->fleet && !m->is_committing && fleet_is_dirty(m->fleet) && !model_is_broken(m)) {
-        if (m->keeps_records && !vault_collect(&m->batch, m->fleet)) {
-            model_break(m, &(struct err){ .code = ERR_MEMORY, .text = "no memory for a commit" });
-            return;
-        }
-        m->batch_round = fleet_end_round(m->fleet);
-        m->is_committing = true;
-        int64_t takes =
-            m->faults.commit_max_ms == 0
-                ? 0
-                : sim_dice_between(&m->dice, m->faults.commit_min_ms, m->faults.commit_max_ms);
-        if (takes == 0)
-            finish_commit(m);
-        else
-            model_set_timer(m, TIMER_COMMIT, m->now + takes);
-    }
-}
-
-void server_commit_done(struct model *m)
-{
-    if (!m->fleet || !m->is_committing)
-        return;
-    model_note(m, &(struct note){ .kind = NOTE_COMMIT, .agent = FLEET_NONE });
-    finish_commit(m);
-    commit(m);
-    if (m->fleet)
-        arm_tick(m);
-}
+#define STORED_EVERY 256u /* events between two comparisons of everything with the store */
 
 /* ---- slots ---------------------------------------------------------------------------------- */
 
@@ -211,26 +38,32 @@ uint32_t server_slot(struct model *m, uint32_t agent)
     return slot;
 }
 
+void server_forget_slots(struct model *m)
+{
+    for (uint32_t i = 0; i < m->crowd.count; i++)
+        m->crowd.cells[i].slot = FLEET_NONE;
+}
+
 /* Who waits for news learns of it at once; whoever was not heard since the start waits for nothing
  * yet. */
-static void wake_agents(struct model *m)
+void server_wake(void *ctx, uint32_t slot)
 {
-    for (uint32_t i = 0; i < m->fleet->woken_count; i++) {
-        uint32_t slot = m->fleet->woken[i];
-        uint32_t agent = slot < m->agent_capacity ? m->agents[slot] : FLEET_NONE;
-        if (agent < m->crowd.count && m->crowd.cells[agent].slot == slot)
-            network_wake(m, agent);
-    }
+    struct model *m = ctx;
+    uint32_t agent = slot < m->agent_capacity ? m->agents[slot] : FLEET_NONE;
+    if (agent < m->crowd.count && m->crowd.cells[agent].slot == slot)
+        network_wake(m, agent);
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
 /* The next look at the timers: on the grid of the shipped server's. */
-static void arm_tick(struct model *m)
+void server_arm_tick(struct model *m)
 {
     int64_t due = fleet_next_due(m->fleet);
     if (m->fleet->live_count > 0 && m->reconciled_at + MODEL_RECONCILE_MS < due)
         due = m->reconciled_at + MODEL_RECONCILE_MS;
+    if (m->fleet->is_frozen && m->now + MODEL_RECONCILE_MS < due)
+        due = m->now + MODEL_RECONCILE_MS; /* the store is asked again whether it has room */
     if (due == TIMERS_NEVER) {
         model_set_timer(m, TIMER_TICK, due);
         return;
@@ -243,7 +76,10 @@ static void arm_tick(struct model *m)
 
 void server_begin(struct model *m, struct text actor)
 {
-    fleet_begin(m->fleet, m->now, actor);
+    if (m->engine)
+        engine_begin(m->engine, actor);
+    else
+        fleet_begin(m->fleet, m->now, actor);
 }
 
 static bool has_effects(const struct fleet *fleet)
@@ -251,8 +87,29 @@ static bool has_effects(const struct fleet *fleet)
     return fleet->change_count > 0 || fleet->woken_count > 0;
 }
 
-void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_changing,
-                enum err_code code)
+static void end_command(struct model *m)
+{
+    if (m->engine) {
+        engine_end(m->engine);
+        return;
+    }
+    for (uint32_t i = 0; m->plan->wait_ms > 0 && i < m->fleet->woken_count; i++)
+        server_wake(m, m->fleet->woken[i]);
+}
+
+/* I9: what is stored is what the server knows, when nothing waits for a commit. */
+static void compare_with_store(struct model *m)
+{
+    struct err why = { .code = ERR_NONE }, err = { .code = ERR_NONE };
+    if (!m->engine || engine_round_of_all(m->engine) != 0 ||
+        vault_equals(&m->vault, m->fleet, &why))
+        return;
+    err_set(&err, ERR_INTERNAL, "I9 %s", why.text);
+    model_break(m, &err);
+}
+
+static void witness(struct model *m, enum event_kind kind, uint32_t slot, bool is_changing,
+                    enum err_code code)
 {
     struct err err = { .code = ERR_NONE };
     struct event event = { .kind = (uint8_t)kind,
@@ -262,30 +119,59 @@ void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_ch
     model_note_changes(m);
     if (!witness_event(&m->witness, &event, &err))
         model_break(m, &err);
+}
+
+void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_changing,
+                enum err_code code)
+{
+    end_command(m);
+    witness(m, kind, slot, is_changing, code);
     if (model_is_broken(m))
         return;
-    if (m->plan->wait_ms > 0)
-        wake_agents(m);
-    commit(m);
+    server_turn(m);
     if (!m->fleet)
         return;
     if (m->witness.is_small && m->events % STORED_EVERY == 0)
         compare_with_store(m);
-    arm_tick(m);
+    server_arm_tick(m);
+}
+
+static void tick_bare(struct model *m)
+{
+    struct err err = { .code = ERR_NONE };
+    server_begin(m, TEXT("server"));
+    bool has_more = fleet_tick(m->fleet, &err);
+    if (!has_more && err.code == ERR_MEMORY)
+        model_break(m, &err);
+    server_end(m, EVENT_TICK, FLEET_NONE, true, ERR_NONE);
+}
+
+/* The engine begins and ends the command itself, if any is due, and hands the round over. */
+static void tick_engine(struct model *m)
+{
+    uint64_t drops = m->drops;
+    server_begin(m, TEXT("server"));
+    engine_end(m->engine);
+    engine_tick(m->engine);
+    server_note_drop(m);
+    if (m->drops == drops)
+        witness(m, EVENT_TICK, FLEET_NONE, true, ERR_NONE);
+    if (!model_is_broken(m))
+        server_turn(m);
+    if (m->fleet)
+        server_arm_tick(m);
 }
 
 void server_tick(struct model *m)
 {
-    struct err err = { .code = ERR_NONE };
     if (!m->fleet)
         return;
     m->reconciled_at = m->now;
-    server_begin(m, TEXT("server"));
-    bool has_more = fleet_tick(m->fleet, &err);
     model_note(m, &(struct note){ .kind = NOTE_TICK, .agent = FLEET_NONE });
-    if (!has_more && err.code == ERR_MEMORY)
-        model_break(m, &err);
-    server_end(m, EVENT_TICK, FLEET_NONE, true, ERR_NONE);
+    if (m->engine)
+        tick_engine(m);
+    else
+        tick_bare(m);
 }
 
 /* ---- what agents ask ------------------------------------------------------------------------ */
@@ -299,6 +185,12 @@ static size_t list_labels(const struct plan *plan, uint32_t labels,
         labels_at(&plan->labels, labels, i, &changes[i].key, &changes[i].value);
     }
     return count;
+}
+
+/* The round that an answer about it rests on; 0: none. Known before it is handed over. */
+static uint64_t round_of(const struct model *m, const struct instance *inst)
+{
+    return m->engine ? engine_round_of(m->engine, inst) : 0;
 }
 
 static void take_registration(struct model *m, const struct message *request,
@@ -319,7 +211,7 @@ static void take_registration(struct model *m, const struct message *request,
     bool done = fleet_register(m->fleet, &command, &result, &err);
     if (done) {
         know_slot(m, request->agent, result.slot);
-        answer->round = fleet_at(m->fleet, result.slot)->touched_round;
+        answer->round = round_of(m, fleet_at(m->fleet, result.slot));
         m->counts.registrations++;
     }
     answer->answer = done ? ANSWER_TAKEN : ANSWER_BUSY;
@@ -363,7 +255,8 @@ static void tell_order(struct model *m, struct instance *inst, const struct mess
     bool is_held = m->plan->wait_ms > 0 && inst->generation == request->generation;
     answer->interval_ms =
         is_held ? (uint32_t)m->plan->wait_ms : fleet_give_interval(m->fleet, inst);
-    answer->round = inst->touched_round;
+    answer->round = round_of(m, inst);
+    answer->term = m->engine ? engine_term(m->engine) : 1;
 }
 
 static void take_heartbeat(struct model *m, const struct message *request, struct message *answer)
@@ -416,9 +309,11 @@ void server_answer(struct model *m, const struct message *request)
         take_registration(m, request, &answer);
     else if (m->fleet)
         take_heartbeat(m, request, &answer);
-    if (answer.round != 0 && m->drops != drops)
+    if (!m->fleet)
+        answer.answer = ANSWER_NONE; /* it died of this one */
+    else if (answer.round != 0 && m->drops != drops)
         answer.answer = ANSWER_BUSY; /* its round was taken back at once */
-    else if (answer.round > m->settled && m->fleet) {
+    else if (answer.round != 0 && !server_is_settled(m, answer.round)) {
         network_hold(m, &answer);
         return;
     }

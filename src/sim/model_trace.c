@@ -60,6 +60,7 @@ static void put_note(const struct model *m, const struct note *note, struct buff
         [NOTE_CUT] = "cut off for ever",
         [NOTE_SERVER_DOWN] = "server dies",
         [NOTE_SERVER_UP] = "server is back",
+        [NOTE_STORE_FAILED] = "a commit ends in doubt",
         [NOTE_ANSWER] = "answer",
         [NOTE_UNANSWERED] = "lost message of",
         [NOTE_FAULTS_END] = "faults end",

@@ -1,252 +1,266 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vault.c - see vault.h. A batch is a text of (head, key, value); the vault is a map of copies. */
+ * vault.c - see vault.h. */
 #include "sim/vault.h"
 
+#include "wire/json_pull.h"
 #include "wire/record.h"
 
-#define BATCH_MAX   ((size_t)4 << 30)
-#define RECORD_MAX  ((size_t)4 << 20)
-#define SCRATCH_MAX ((size_t)16 << 20)
-#define GONE        UINT32_MAX
+#define BATCH_MAX  ((size_t)4 << 30)
+#define RECORD_MAX ((size_t)4 << 20)
 
-struct op_head {
-    uint32_t key_size, value_size; /* value_size GONE: the record goes */
-    uint32_t generation;
-    bool is_rollout;
-};
+/* ---- life ----------------------------------------------------------------------------------- */
 
-struct vault_entry {
-    struct op_head head;
-    char *bytes; /* key, value */
-};
-
-static struct text key_of(const struct vault_entry *entry)
+void vault_init(struct vault *vault, vault_fate_fn *draw, void *ctx)
 {
-    return (struct text){ entry->bytes, entry->head.key_size };
-}
-
-static struct text value_of(const struct vault_entry *entry)
-{
-    return (struct text){ entry->bytes + entry->head.key_size, entry->head.value_size };
-}
-
-static void drop(struct vault_entry *entry)
-{
-    memory_give(&memory_heap, entry->bytes, (size_t)entry->head.key_size + entry->head.value_size);
-}
-
-void vault_init(struct vault *vault)
-{
-    *vault = (struct vault){ .next_index = 1 };
-    map_init(&vault->map, &memory_heap);
+    *vault = (struct vault){ .term = 1, .draw = draw, .ctx = ctx };
+    memory_table_init(&vault->rows);
+    buffer_init(&vault->pending.bytes, &memory_heap, BATCH_MAX);
     buffer_init(&vault->scratch, &memory_heap, RECORD_MAX);
 }
 
 void vault_release(struct vault *vault)
 {
-    for (uint32_t i = 0; i < vault->count; i++)
-        drop(&vault->entries[i]);
-    memory_give(&memory_heap, vault->entries, vault->capacity * sizeof *vault->entries);
-    map_release(&vault->map);
+    memory_table_release(&vault->rows);
+    memory_give(&memory_heap, vault->pending.ops,
+                vault->pending.capacity * sizeof *vault->pending.ops);
+    buffer_release(&vault->pending.bytes);
     buffer_release(&vault->scratch);
-    *vault = (struct vault){ 0 };
 }
 
-void vault_batch_init(struct vault_batch *batch)
+/* ---- a batch under way ---------------------------------------------------------------------- */
+
+static bool has_room(struct vault_pending *p, const struct store_batch *batch)
 {
-    *batch = (struct vault_batch){ 0 };
-    buffer_init(&batch->ops, &memory_heap, BATCH_MAX);
-}
-
-void vault_batch_release(struct vault_batch *batch)
-{
-    buffer_release(&batch->ops);
-}
-
-/* ---- collecting ----------------------------------------------------------------------------- */
-
-struct collecting {
-    struct buffer *ops;
-    const struct fleet *fleet;
-};
-
-static void add_record(struct buffer *ops, const struct fleet *fleet, const struct fleet_dirty *d)
-{
-    bool is_rollout = d->rollout != NULL;
-    struct op_head head = { .value_size = GONE, .is_rollout = is_rollout };
-    size_t at = ops->size;
-    if (!buffer_reserve(ops, sizeof head))
-        return;
-    if (is_rollout)
-        wire_rollout_key(ops, d->rollout->number);
-    else
-        wire_instance_key(ops, instance_key(fleet_at(fleet, d->slot)));
-    head.key_size = (uint32_t)(ops->size - at - sizeof head);
-    if (!is_rollout)
-        head.generation = fleet_at(fleet, d->slot)->generation;
-    if (!d->is_delete) {
-        size_t before = ops->size;
-        if (is_rollout)
-            wire_store_rollout(ops, fleet, d->rollout);
-        else
-            wire_store_instance(ops, fleet, d->slot);
-        head.value_size = (uint32_t)(ops->size - before);
-    }
-    if (!ops->failed)
-        memcpy(ops->data + at, &head, sizeof head);
-}
-
-static void collect_one(void *ctx, const struct fleet_dirty *dirty)
-{
-    struct collecting *c = ctx;
-    add_record(c->ops, c->fleet, dirty);
-}
-
-bool vault_collect(struct vault_batch *batch, const struct fleet *fleet)
-{
-    struct collecting c = { &batch->ops, fleet };
-    buffer_clear(&batch->ops);
-    fleet_each_dirty(fleet, collect_one, &c);
-    batch->next_index = fleet->next_index;
-    batch->last_number = fleet->last_number;
-    return !batch->ops.failed;
-}
-
-/* ---- applying ------------------------------------------------------------------------------- */
-
-static bool entry_is(const void *ctx, uint32_t item, const void *key)
-{
-    const struct vault *vault = ctx;
-    return text_equal(key_of(&vault->entries[item]), *(const struct text *)key);
-}
-
-static uint32_t find(const struct vault *vault, struct text key)
-{
-    return map_find(&vault->map, text_hash(key, 0), entry_is, vault, &key);
-}
-
-static bool add_entry(struct vault *vault, const struct vault_entry *entry)
-{
-    if (vault->count == vault->capacity) {
-        uint32_t next = vault->capacity ? vault->capacity * 2 : 64;
-        void *grown = memory_heap.resize(memory_heap.ctx, vault->entries,
-                                         vault->capacity * sizeof *entry, next * sizeof *entry);
-        if (!grown)
-            return false;
-        vault->entries = grown;
-        vault->capacity = next;
-    }
-    vault->entries[vault->count] = *entry;
-    if (!map_insert(&vault->map, text_hash(key_of(entry), 0), vault->count))
+    size_t bytes = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        bytes += batch->ops[i].key.size + batch->ops[i].value.size;
+    buffer_clear(&p->bytes);
+    if (!buffer_reserve(&p->bytes, bytes))
         return false;
-    vault->count++;
-    return true;
-}
-
-static void remove_entry(struct vault *vault, uint32_t at)
-{
-    uint32_t last = vault->count - 1;
-    map_remove(&vault->map, text_hash(key_of(&vault->entries[at]), 0), at);
-    drop(&vault->entries[at]);
-    if (at != last) {
-        uint64_t hash = text_hash(key_of(&vault->entries[last]), 0);
-        map_remove(&vault->map, hash, last);
-        vault->entries[at] = vault->entries[last];
-        map_insert(&vault->map, hash, at); /* there is room: one was taken out */
-    }
-    vault->count--;
-}
-
-/* A copy of the record at the front of *rest, which moves on. */
-static bool take_op(struct text *rest, struct vault_entry *ret)
-{
-    struct op_head head;
-    memcpy(&head, rest->data, sizeof head);
-    struct text bytes = text_skip(*rest, sizeof head);
-    bytes.size = head.key_size + (head.value_size == GONE ? 0 : (size_t)head.value_size);
-    *rest = text_skip(*rest, sizeof head + bytes.size);
-    char *copy = memory_take(&memory_heap, bytes.size);
-    if (!copy)
+    buffer_clear(&p->bytes);
+    if (batch->count <= p->capacity)
+        return true;
+    void *grown = memory_heap.resize(memory_heap.ctx, p->ops, p->capacity * sizeof *p->ops,
+                                     batch->count * sizeof *p->ops);
+    if (!grown)
         return false;
-    memcpy(copy, bytes.data, bytes.size);
-    *ret = (struct vault_entry){ head, copy };
+    p->ops = grown;
+    p->capacity = batch->count;
     return true;
 }
 
-bool vault_apply(struct vault *vault, const struct vault_batch *batch)
+static struct text keep_text(struct vault_pending *p, struct text text)
 {
-    struct text rest = buffer_text(&batch->ops);
-    while (rest.size > 0) {
-        struct vault_entry entry;
-        if (!take_op(&rest, &entry))
-            return false;
-        bool is_gone = entry.head.value_size == GONE;
-        if (is_gone)
-            entry.head.value_size = 0;
-        uint32_t at = find(vault, key_of(&entry));
-        if (is_gone && at != MAP_NONE)
-            remove_entry(vault, at);
-        if (is_gone) {
-            drop(&entry);
-        } else if (at != MAP_NONE) {
-            drop(&vault->entries[at]);
-            vault->entries[at] = entry;
-        } else if (!add_entry(vault, &entry)) {
-            drop(&entry);
-            return false;
-        }
-    }
-    vault->next_index = batch->next_index;
-    vault->last_number = batch->last_number;
-    return true;
+    size_t at = p->bytes.size;
+    buffer_add(&p->bytes, text);
+    return (struct text){ p->bytes.data + at, text.size };
 }
 
-/* ---- loading -------------------------------------------------------------------------------- */
-
-static bool load_kind(const struct vault *vault, struct fleet *fleet, bool is_rollout,
-                      struct arena *scratch, struct err *err)
+static bool begin(struct vault_pending *p, const struct store_batch *batch)
 {
-    for (uint32_t i = 0; i < vault->count; i++) {
-        const struct vault_entry *entry = &vault->entries[i];
-        if (entry->head.is_rollout != is_rollout)
-            continue;
-        arena_clear(scratch);
-        if (is_rollout ? !wire_load_rollout(fleet, key_of(entry), value_of(entry), scratch, err)
-                       : !wire_load_instance(fleet, key_of(entry), value_of(entry), scratch, err))
-            return false;
-    }
-    return true;
-}
-
-/* Instances come before rollouts, as in the order of keys; counters as the engine loads them. */
-bool vault_load(const struct vault *vault, struct fleet *fleet, int64_t now, int64_t stood_still_ms,
-                struct err *err)
-{
-    struct arena scratch;
-    arena_init(&scratch, &memory_heap, SCRATCH_MAX);
-    bool loaded = load_kind(vault, fleet, false, &scratch, err) &&
-                  load_kind(vault, fleet, true, &scratch, err);
-    arena_release(&scratch);
-    if (!loaded)
+    if (!has_room(p, batch))
         return false;
-    fleet->next_index = vault->next_index;
-    if (vault->last_number > fleet->last_number)
-        fleet->last_number = vault->last_number;
-    fleet_settle(fleet, fleet_end_round(fleet));
-    return fleet_finish_loading(fleet, now, stood_still_ms, err);
+    for (size_t i = 0; i < batch->count; i++)
+        p->ops[i] = (struct store_op){ .is_delete = batch->ops[i].is_delete,
+                                       .key = keep_text(p, batch->ops[i].key),
+                                       .value = keep_text(p, batch->ops[i].value) };
+    p->count = batch->count;
+    p->is_there = true;
+    return true;
 }
 
-/* ---- comparing ------------------------------------------------------------------------------ */
-
-bool vault_generation(struct vault *vault, struct text key, uint32_t *ret)
+bool vault_settle(struct vault *vault)
 {
+    struct vault_pending *p = &vault->pending;
+    if (!p->is_there)
+        return true;
+    p->is_there = false;
+    if (p->is_lost)
+        return true;
+    vault->commits++;
+    return memory_table_apply(&vault->rows, p->ops, p->count);
+}
+
+bool vault_restart(struct vault *vault, bool is_kept)
+{
+    vault->is_off = vault->is_stopped = vault->is_instant = false;
+    if (!is_kept)
+        vault->pending.is_there = false;
+    return vault_settle(vault);
+}
+
+/* ---- the port ------------------------------------------------------------------------------- */
+
+static struct vault *vault_of(struct store *self)
+{
+    return (struct vault *)self;
+}
+
+static bool scan(struct store *self, struct text first, struct text end, size_t limit,
+                 store_visit_fn *visit, void *ctx, struct err *err)
+{
+    const struct memory_table *rows = &vault_of(self)->rows;
+    size_t visited = 0;
+    (void)err;
+    for (uint32_t item = memory_table_seek(rows, first);
+         item != ORDERED_NONE && (limit == 0 || visited < limit);
+         item = memory_table_after(rows, item), visited++) {
+        const struct memory_pair *pair = &rows->pairs[item];
+        if ((end.size > 0 && text_compare(pair->key, end) >= 0) ||
+            !visit(ctx, pair->key, pair->value))
+            break;
+    }
+    return true;
+}
+
+static enum store_result refuse(struct err *err)
+{
+    err_set(err, ERR_STORE, "the store has stopped");
+    return STORE_UNKNOWN;
+}
+
+static struct vault_fate fate_of(const struct vault *vault)
+{
+    return vault->draw ? vault->draw(vault->ctx) : (struct vault_fate){ STORE_DURABLE, true };
+}
+
+static enum store_result commit(struct store *self, const struct store_batch *batch,
+                                struct err *err)
+{
+    struct vault *vault = vault_of(self);
+    if (vault->is_off || vault->is_stopped)
+        return refuse(err);
+    if (batch->count == 0)
+        return STORE_DURABLE;
+    struct vault_fate fate = fate_of(vault);
+    if (fate.result == STORE_RETRY || !begin(&vault->pending, batch)) {
+        err_set(err, ERR_STORE, "the disk is full");
+        return STORE_RETRY;
+    }
+    vault->pending.is_lost = fate.result == STORE_UNKNOWN && !fate.is_kept;
+    if (vault->is_instant && !vault_settle(vault))
+        return refuse(err);
+    if (fate.result == STORE_DURABLE)
+        return STORE_DURABLE;
+    vault->is_stopped = true;
+    err_set(err, ERR_IO, "a flush failed");
+    return STORE_UNKNOWN;
+}
+
+static bool tend(struct store *self, unsigned budget_ms)
+{
+    (void)self, (void)budget_ms;
+    return false;
+}
+
+static bool backup_begin(struct store *self, struct err *err)
+{
+    (void)self;
+    return err_set(err, ERR_NOT_SUPPORTED, "copies are made of the vault from outside");
+}
+
+static enum store_backup backup_step(struct store *self, unsigned budget_ms, int *ret_file,
+                                     struct err *err)
+{
+    (void)budget_ms, (void)ret_file;
+    backup_begin(self, err);
+    return STORE_BACKUP_FAILED;
+}
+
+static void backup_cancel(struct store *self)
+{
+    (void)self;
+}
+
+static uint64_t term_of(struct store *self)
+{
+    return vault_of(self)->term;
+}
+
+static enum store_result raise_term(struct store *self, uint64_t term, struct err *err)
+{
+    struct vault *vault = vault_of(self);
+    if (vault->is_off || vault->is_stopped)
+        return refuse(err);
+    struct vault_fate fate = fate_of(vault);
+    bool arrives = fate.result == STORE_DURABLE || (fate.result == STORE_UNKNOWN && fate.is_kept);
+    if (arrives && term > vault->term)
+        vault->term = term;
+    vault->is_stopped = fate.result == STORE_UNKNOWN;
+    if (fate.result != STORE_DURABLE)
+        err_set(err, ERR_STORE, "the term may not have been written");
+    return fate.result;
+}
+
+static struct store_stats stats(struct store *self)
+{
+    return (struct store_stats){ .commits = vault_of(self)->commits };
+}
+
+static void close_port(struct store *self)
+{
+    (void)self;
+}
+
+struct store_port vault_port(struct vault *vault)
+{
+    return (struct store_port){
+        (struct store *)vault, scan,    commit,     tend,  backup_begin, backup_step,
+        backup_cancel,         term_of, raise_term, stats, close_port
+    };
+}
+
+/* ---- copies --------------------------------------------------------------------------------- */
+
+bool vault_copy(const struct vault *vault, struct vault_copy *ret)
+{
+    *ret = (struct vault_copy){ .commits = vault->commits, .term = vault->term };
+    memory_table_init(&ret->rows);
+    if (memory_table_copy(&vault->rows, &ret->rows))
+        return true;
+    memory_table_release(&ret->rows);
+    return false;
+}
+
+bool vault_put_back(struct vault *vault, const struct vault_copy *copy)
+{
+    memory_table_release(&vault->rows);
+    memory_table_init(&vault->rows);
+    vault->pending.is_there = false;
+    vault->commits = copy->commits;
+    vault->term = copy->term;
+    return memory_table_copy(&copy->rows, &vault->rows);
+}
+
+void vault_copy_release(struct vault_copy *copy)
+{
+    memory_table_release(&copy->rows);
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+struct text vault_find(const struct vault *vault, struct text key)
+{
+    uint32_t item = memory_table_seek(&vault->rows, key);
+    if (item == ORDERED_NONE || !text_equal(vault->rows.pairs[item].key, key))
+        return TEXT_NONE;
+    return vault->rows.pairs[item].value;
+}
+
+bool vault_knows_generation(struct vault *vault, struct text name, uint32_t generation)
+{
+    struct arena arena;
+    const struct json_node *root = NULL;
     buffer_clear(&vault->scratch);
-    wire_instance_key(&vault->scratch, key);
-    uint32_t at = vault->scratch.failed ? MAP_NONE : find(vault, buffer_text(&vault->scratch));
-    if (at == MAP_NONE)
-        return false;
-    *ret = vault->entries[at].head.generation;
-    return true;
+    wire_instance_key(&vault->scratch, name);
+    struct text record = vault_find(vault, buffer_text(&vault->scratch));
+    if (!record.data)
+        return true;
+    arena_init(&arena, &memory_heap, RECORD_MAX);
+    bool knows = json_tree_parse(record, &arena, &root, NULL) &&
+                 json_get_i64(root, "generation", 0) >= (int64_t)generation;
+    arena_release(&arena);
+    return knows;
 }
 
 static size_t first_difference(struct text a, struct text b)
@@ -265,26 +279,41 @@ static struct text excerpt(struct text t, size_t at)
     return (struct text){ rest.data, rest.size < 60 ? rest.size : 60 };
 }
 
-static bool record_equals(struct vault *vault, const struct fleet *fleet,
-                          const struct fleet_dirty *record, struct err *err)
+static bool record_equals(struct vault *vault, const struct fleet *fleet, uint32_t slot,
+                          const struct rollout *r, struct err *err)
 {
-    struct op_head head;
-    buffer_clear(&vault->scratch);
-    add_record(&vault->scratch, fleet, record);
-    if (vault->scratch.failed)
+    struct buffer *out = &vault->scratch;
+    buffer_clear(out);
+    if (r)
+        wire_rollout_key(out, r->number);
+    else
+        wire_instance_key(out, instance_key(fleet_at(fleet, slot)));
+    size_t key_size = out->size;
+    if (r)
+        wire_store_rollout(out, fleet, r);
+    else
+        wire_store_instance(out, fleet, slot);
+    if (out->failed)
         return err_set(err, ERR_MEMORY, "no memory to compare a record");
-    memcpy(&head, vault->scratch.data, sizeof head);
-    struct text key = { vault->scratch.data + sizeof head, head.key_size };
-    struct text value = { key.data + key.size, head.value_size };
-    uint32_t at = find(vault, key);
-    if (at == MAP_NONE)
+    struct text key = { out->data, key_size }, value = text_skip(buffer_text(out), key_size);
+    struct text stored = vault_find(vault, key);
+    if (!stored.data)
         return err_set(err, ERR_CORRUPT, "the record %.*s is not stored", TEXT_ARG(key));
-    struct text stored = value_of(&vault->entries[at]);
     if (text_equal(stored, value))
         return true;
     size_t from = first_difference(stored, value);
     return err_set(err, ERR_CORRUPT, "the record %.*s is %.*s and was stored as %.*s",
                    TEXT_ARG(key), TEXT_ARG(excerpt(value, from)), TEXT_ARG(excerpt(stored, from)));
+}
+
+static uint32_t count_below(const struct vault *vault, struct text prefix)
+{
+    uint32_t count = 0;
+    for (uint32_t item = memory_table_seek(&vault->rows, prefix);
+         item != ORDERED_NONE && text_starts_with(vault->rows.pairs[item].key, prefix);
+         item = memory_table_after(&vault->rows, item))
+        count++;
+    return count;
 }
 
 bool vault_equals(struct vault *vault, const struct fleet *fleet, struct err *err)
@@ -295,15 +324,14 @@ bool vault_equals(struct vault *vault, const struct fleet *fleet, struct err *er
         if (!inst->texts || inst->is_gone)
             continue;
         count++;
-        if (!record_equals(vault, fleet, &(struct fleet_dirty){ .slot = slot }, err))
+        if (!record_equals(vault, fleet, slot, NULL, err))
             return false;
     }
     for (uint32_t i = 0; i < fleet->rollout_count; i++, count++)
-        if (!record_equals(
-                vault, fleet,
-                &(struct fleet_dirty){ .slot = FLEET_NONE, .rollout = fleet->rollouts[i] }, err))
+        if (!record_equals(vault, fleet, FLEET_NONE, fleet->rollouts[i], err))
             return false;
-    if (count != vault->count)
-        return err_set(err, ERR_CORRUPT, "%u records are stored and %u exist", vault->count, count);
+    uint32_t stored = count_below(vault, TEXT("instance/")) + count_below(vault, TEXT("rollout/"));
+    if (count != stored)
+        return err_set(err, ERR_CORRUPT, "%u records are stored and %u exist", stored, count);
     return true;
 }
