@@ -278,7 +278,9 @@ static bool hear_some(struct site *site, int fd, struct buffer *ret)
 void site_hear(struct site *site, int fd, struct buffer *ret, const char *until)
 {
     int64_t end_ms = loop_ticks_ms(site->loop) + PATIENCE_MS;
-    while (!until || !strstr(buffer_c_string(ret), until)) {
+    size_t from = 0; /* what is before was searched: megabytes are not searched at each step */
+    while (!until || !strstr(buffer_c_string(ret) + from, until)) {
+        from = until && ret->size > strlen(until) ? ret->size - strlen(until) : 0;
         if (!hear_some(site, fd, ret))
             return;
         loop_step(site->loop, false);
