@@ -39,6 +39,22 @@ static struct {
     bool is_off, is_full, is_lying, has_failed;
 } disk;
 
+/* What was done, for disk_replay(). */
+struct entry {
+    enum { ENTRY_CREATE, ENTRY_CHANGE, ENTRY_FLUSH, ENTRY_DELETE } kind;
+    uint64_t operation;
+    size_t file;
+    struct change change; /* of ENTRY_CHANGE; the bytes are its own */
+};
+
+static struct {
+    bool is_on;
+    struct entry *entries;
+    size_t count, capacity;
+    size_t done;                   /* by disk_replay() */
+    struct disk_file files[FILES]; /* as of `done`: durable content and the changes since */
+} record;
+
 struct handle {
     sqlite3_file base;
     struct disk_file *file;
@@ -47,6 +63,14 @@ struct handle {
 static struct disk_file *file_of(sqlite3_file *handle)
 {
     return ((struct handle *)handle)->file;
+}
+
+static void *copy_of(const void *bytes, size_t size)
+{
+    void *copy = malloc(size);
+    assert(copy);
+    memcpy(copy, bytes, size);
+    return copy;
 }
 
 static void resize(struct content *c, size_t size)
@@ -81,23 +105,41 @@ static void drop_changes(struct disk_file *f)
     f->change_count = 0;
 }
 
-static void add_change(struct disk_file *f, size_t offset, const void *bytes, size_t size)
+static void keep_entry(const struct disk_file *f, struct entry entry)
+{
+    if (!record.is_on)
+        return;
+    if (record.count == record.capacity) {
+        record.capacity = record.capacity * 2 + 1024;
+        record.entries = realloc(record.entries, record.capacity * sizeof record.entries[0]);
+        assert(record.entries);
+    }
+    entry.operation = disk.operations;
+    entry.file = (size_t)(f - disk.files);
+    if (entry.change.bytes)
+        entry.change.bytes = copy_of(entry.change.bytes, entry.change.size);
+    record.entries[record.count++] = entry;
+}
+
+static void note_change(struct disk_file *f, struct change change)
 {
     if (f->change_count == f->change_capacity) {
         f->change_capacity = f->change_capacity * 2 + 16;
         f->changes = realloc(f->changes, f->change_capacity * sizeof *f->changes);
         assert(f->changes);
     }
-    struct change change = { offset, size, NULL };
-    if (bytes) {
-        change.bytes = malloc(size);
-        assert(change.bytes);
-        memcpy(change.bytes, bytes, size);
-    }
     f->changes[f->change_count++] = change;
-    apply(&f->cache, &change);
 }
 
+static void add_change(struct disk_file *f, size_t offset, const void *bytes, size_t size)
+{
+    struct change change = { offset, size, bytes ? copy_of(bytes, size) : NULL };
+    note_change(f, change);
+    apply(&f->cache, &change);
+    keep_entry(f, (struct entry){ .kind = ENTRY_CHANGE, .change = change });
+}
+
+/* A sector is written or not: what a cut leaves is decided for each. */
 static void add_write(struct disk_file *f, size_t offset, const unsigned char *bytes, size_t size)
 {
     while (size > 0) {
@@ -110,6 +152,28 @@ static void add_write(struct disk_file *f, size_t offset, const unsigned char *b
     }
 }
 
+static void empty(struct disk_file *f)
+{
+    f->exists = false;
+    drop_changes(f);
+    resize(&f->cache, 0);
+    resize(&f->durable, 0);
+}
+
+static void copy_content(struct content *to, const struct content *from)
+{
+    resize(to, 0);
+    resize(to, from->size);
+    if (from->size > 0)
+        memcpy(to->bytes, from->bytes, from->size);
+}
+
+static void make_durable(struct disk_file *f)
+{
+    for (size_t i = 0; i < f->change_count; i++)
+        apply(&f->durable, &f->changes[i]);
+}
+
 /* What a computer finds after a power cut. */
 static void lose_power(struct disk_file *f)
 {
@@ -118,10 +182,7 @@ static void lose_power(struct disk_file *f)
             apply(&f->durable, &f->changes[i]);
     }
     drop_changes(f);
-    resize(&f->cache, 0);
-    resize(&f->cache, f->durable.size);
-    if (f->durable.size > 0)
-        memcpy(f->cache.bytes, f->durable.bytes, f->durable.size);
+    copy_content(&f->cache, &f->durable);
 }
 
 /* SQLITE_OK, or the planned failure. `is_write`: the operation may need room. */
@@ -138,7 +199,13 @@ static int operate(int error, bool is_write)
     disk.is_full = disk.fault == DISK_FULL;
     if (disk.is_full)
         return is_write ? SQLITE_FULL : SQLITE_OK;
-    return error;
+    return disk.fault >= DISK_LOST ? SQLITE_OK : error;
+}
+
+/* Whether the operation that was just counted is the one that nobody is told of. */
+static bool is_silently(enum disk_fault fault)
+{
+    return disk.fault == fault && disk.operations == disk.at;
 }
 
 static int disk_close(sqlite3_file *handle)
@@ -165,8 +232,15 @@ static int disk_write(sqlite3_file *handle, const void *in, int count, sqlite3_i
     struct disk_file *f = file_of(handle);
     bool was_off = disk.is_off;
     int code = operate(SQLITE_IOERR_WRITE, true);
+    size_t at = (size_t)offset, size = (size_t)count;
+    if (code == SQLITE_OK && is_silently(DISK_LOST))
+        size = 0;
+    if (code == SQLITE_OK && is_silently(DISK_SHORT))
+        size = random_below(&disk.random, size);
+    if (code == SQLITE_OK && is_silently(DISK_MISDIRECTED))
+        at = random_below(&disk.random, f->cache.size / SECTOR + 8) * SECTOR;
     if (code == SQLITE_OK)
-        add_write(f, (size_t)offset, in, (size_t)count);
+        add_write(f, at, in, size);
     else if (!was_off) /* any part of a write that fails may have been done */
         add_write(f, (size_t)offset, in, random_below(&disk.random, (uint64_t)count));
     return code;
@@ -175,7 +249,7 @@ static int disk_write(sqlite3_file *handle, const void *in, int count, sqlite3_i
 static int disk_truncate(sqlite3_file *handle, sqlite3_int64 size)
 {
     int code = operate(SQLITE_IOERR_TRUNCATE, false);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK && !is_silently(DISK_LOST))
         add_change(file_of(handle), (size_t)size, NULL, 0);
     return code;
 }
@@ -185,10 +259,12 @@ static int disk_sync(sqlite3_file *handle, int flags)
     struct disk_file *f = file_of(handle);
     (void)flags;
     int code = operate(SQLITE_IOERR_FSYNC, false);
-    if (disk.is_lying || disk.is_off)
+    if (disk.is_lying || disk.is_off || (code == SQLITE_OK && is_silently(DISK_LOST)))
         return code;
-    for (size_t i = 0; code == SQLITE_OK && i < f->change_count; i++)
-        apply(&f->durable, &f->changes[i]);
+    if (code == SQLITE_OK)
+        keep_entry(f, (struct entry){ .kind = ENTRY_FLUSH });
+    if (code == SQLITE_OK)
+        make_durable(f);
     drop_changes(f); /* also after a failure */
     return code;
 }
@@ -312,6 +388,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *handle, in
         return SQLITE_CANTOPEN;
     struct disk_file *f = find_file(name, true);
     f->exists = true;
+    keep_entry(f, (struct entry){ .kind = ENTRY_CREATE });
     *(struct handle *)handle = (struct handle){ { &methods }, f };
     if (ret)
         *ret = flags;
@@ -325,10 +402,10 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *name, int flush)
     struct disk_file *f = find_file(name, false);
     if (code != SQLITE_OK || !f || !f->exists)
         return code == SQLITE_OK ? SQLITE_IOERR_DELETE_NOENT : code;
-    f->exists = false;
-    drop_changes(f);
-    resize(&f->cache, 0);
-    resize(&f->durable, 0);
+    if (is_silently(DISK_LOST))
+        return SQLITE_OK;
+    keep_entry(f, (struct entry){ .kind = ENTRY_DELETE });
+    empty(f);
     return SQLITE_OK;
 }
 
@@ -395,10 +472,10 @@ void disk_register(void)
     (void)code;
 }
 
-void disk_reset(enum disk_fault fault, uint64_t at, uint64_t seed)
+static void clear(struct disk_file files[static FILES])
 {
     for (int i = 0; i < FILES; i++) {
-        struct disk_file *f = &disk.files[i];
+        struct disk_file *f = &files[i];
         drop_changes(f);
         drop_shm(f);
         free(f->changes);
@@ -406,6 +483,23 @@ void disk_reset(enum disk_fault fault, uint64_t at, uint64_t seed)
         free(f->durable.bytes);
         *f = (struct disk_file){ 0 };
     }
+}
+
+static void forget_record(void)
+{
+    for (size_t i = 0; i < record.count; i++)
+        free(record.entries[i].change.bytes);
+    free(record.entries);
+    clear(record.files);
+    record.entries = NULL;
+    record.count = record.capacity = record.done = 0;
+    record.is_on = false;
+}
+
+void disk_reset(enum disk_fault fault, uint64_t at, uint64_t seed)
+{
+    clear(disk.files);
+    forget_record();
     disk.fault = fault;
     disk.at = at;
     disk.operations = 0;
@@ -446,4 +540,84 @@ void disk_cut(void)
 void disk_lie(void)
 {
     disk.is_lying = true;
+}
+
+/* ---- one run, all its cuts ------------------------------------------------------------------ */
+
+/* The record begins with a disk on which everything is durable. */
+void disk_record(void)
+{
+    forget_record();
+    for (int i = 0; i < FILES; i++) {
+        struct disk_file *f = &disk.files[i], *copy = &record.files[i];
+        make_durable(f);
+        drop_changes(f);
+        copy->exists = f->exists;
+        copy_content(&copy->durable, &f->durable);
+    }
+    disk.operations = 0;
+    record.is_on = true;
+}
+
+static void redo(const struct entry *entry)
+{
+    struct disk_file *f = &record.files[entry->file];
+    struct change change = entry->change;
+    switch (entry->kind) {
+    case ENTRY_CREATE: f->exists = true; break;
+    case ENTRY_CHANGE:
+        if (change.bytes)
+            change.bytes = copy_of(change.bytes, change.size);
+        note_change(f, change);
+        break;
+    case ENTRY_FLUSH:
+        make_durable(f);
+        drop_changes(f);
+        break;
+    case ENTRY_DELETE: empty(f); break;
+    }
+}
+
+/* Any part of the write that the cut came into; its last sector may be torn. */
+static void redo_in_part(size_t i, uint64_t operation)
+{
+    for (; i < record.count && record.entries[i].operation == operation; i++) {
+        const struct entry *entry = &record.entries[i];
+        if (entry->kind != ENTRY_CHANGE)
+            return;
+        struct change part = entry->change;
+        uint64_t chance = random_below(&disk.random, 3);
+        if (chance == 0)
+            return;
+        if (chance == 1 && part.bytes)
+            part.size = 1 + random_below(&disk.random, part.size);
+        apply(&disk.files[entry->file].durable, &part);
+        if (chance == 1)
+            return;
+    }
+}
+
+void disk_replay(uint64_t operations, uint64_t seed)
+{
+    record.is_on = false;
+    while (record.done < record.count && record.entries[record.done].operation <= operations)
+        redo(&record.entries[record.done++]);
+    disk.random = seed;
+    for (int i = 0; i < FILES; i++) {
+        const struct disk_file *from = &record.files[i];
+        struct disk_file *f = &disk.files[i];
+        drop_changes(f);
+        drop_shm(f);
+        f->exists = from->exists;
+        copy_content(&f->durable, &from->durable);
+        for (size_t k = 0; k < from->change_count; k++)
+            if (random_below(&disk.random, 2) == 0)
+                apply(&f->durable, &from->changes[k]);
+    }
+    redo_in_part(record.done, operations + 1);
+    for (int i = 0; i < FILES; i++)
+        copy_content(&disk.files[i].cache, &disk.files[i].durable);
+    disk.fault = DISK_NO_FAULT;
+    disk.operations = 0;
+    disk.is_off = disk.is_full = disk.is_lying = disk.has_failed = false;
 }

@@ -18,6 +18,10 @@ enum disk_fault {
     DISK_CUT,  /* the power goes: this operation and all later ones fail */
     DISK_EIO,  /* this operation fails, later ones work */
     DISK_FULL, /* this write and all later ones that need room say that there is none */
+    /* Faults that nobody is told of: the operation says that it was done. */
+    DISK_LOST,        /* it was not; also of a flush, a truncation or a deletion */
+    DISK_MISDIRECTED, /* this write lands elsewhere in its file */
+    DISK_SHORT,       /* of this write only the first part is done */
 };
 
 void disk_register(void); /* once a process */
@@ -37,5 +41,11 @@ uint64_t disk_operations(void);
 void disk_cut(void);
 /* From now on flushes do nothing but say that they did. */
 void disk_lie(void);
+
+/* From now on everything that is done to the disk is kept, so that one run shows all its cuts. */
+void disk_record(void);
+/* The disk as the computer finds it when the power went in the operation after the first
+ * `operations` that were recorded: no less than in the call before. `seed` as above. */
+void disk_replay(uint64_t operations, uint64_t seed);
 
 #endif

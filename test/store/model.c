@@ -7,7 +7,11 @@
 #include <ftw.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define MEMORY_FOLDER      "/dev/shm"
+#define MEMORY_FOLDER_ROOM (48ull << 20)
 
 uint64_t random_next(uint64_t *state)
 {
@@ -237,15 +241,37 @@ void model_backup(const struct store_port *port, const char *path)
     model_save(file, path);
 }
 
+unsigned how_long(void)
+{
+    const char *wish = getenv("DIDES_LONG");
+    uint64_t times = 1;
+    return wish && text_to_u64(text_from(wish), 10000, &times) && times > 0 ? (unsigned)times : 1;
+}
+
 /* ---- scratch directories -------------------------------------------------------------------- */
+
+static void make_below(const char *below, char space[static 256])
+{
+    snprintf(space, 256, "%s/dides-store-XXXXXX", below);
+    const char *made = mkdtemp(space);
+    assert(made);
+    (void)made;
+}
 
 void scratch_make(char space[static 256])
 {
     const char *below = getenv("TMPDIR");
-    snprintf(space, 256, "%s/dides-store-XXXXXX", below ? below : P_tmpdir);
-    const char *made = mkdtemp(space);
-    assert(made);
-    (void)made;
+    make_below(below ? below : P_tmpdir, space);
+}
+
+void scratch_make_fast(char space[static 256])
+{
+    struct statvfs room;
+    if (statvfs(MEMORY_FOLDER, &room) == 0 && access(MEMORY_FOLDER, W_OK) == 0 &&
+        room.f_bavail * room.f_frsize >= MEMORY_FOLDER_ROOM)
+        make_below(MEMORY_FOLDER, space);
+    else
+        scratch_make(space);
 }
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)

@@ -42,8 +42,14 @@ void model_backup(const struct store_port *port, const char *path);
 /* All that is left to read from `file`, which is closed, to the new file `path` (0600). */
 void model_save(int file, const char *path);
 
+/* How many times as much as usual a test should do: the environment variable DIDES_LONG, or 1. */
+unsigned how_long(void);
+
 /* A new, empty directory below the one for temporary files, and its removal with all in it. */
 void scratch_make(char space[static 256]);
+/* The same in memory if there is a folder for that: thousands of flushes would wait for a disk that
+ * has nothing to say to the test. */
+void scratch_make_fast(char space[static 256]);
 void scratch_remove(const char *directory);
 /* The file `name` in `directory`; borrowed until the call after the next. */
 const char *scratch_file(const char *directory, const char *name);

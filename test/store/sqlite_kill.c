@@ -86,7 +86,7 @@ static void test_no_kill_loses_what_was_acknowledged(void **state)
     uint64_t random = 5, acknowledged = 0, written = 0;
     (void)state;
     model_init(&model, SEED, VALUE_MAX);
-    for (unsigned i = 0; i < KILLS; i++) {
+    for (unsigned i = 0; i < KILLS * how_long(); i++) {
         uint64_t before = model.count, count;
         struct store_port port;
         struct err err = { 0 };
@@ -100,7 +100,8 @@ static void test_no_kill_loses_what_was_acknowledged(void **state)
         assert_true(model_agrees(&model, &port));
         port.close(port.self);
     }
-    print_message("%u kills, %llu batches acknowledged\n", KILLS, (unsigned long long)written);
+    print_message("%u kills, %llu batches acknowledged\n", KILLS * how_long(),
+                  (unsigned long long)written);
     assert_true(written > KILLS);
     model_release(&model);
 }
@@ -108,7 +109,7 @@ static void test_no_kill_loses_what_was_acknowledged(void **state)
 static int setup(void **state)
 {
     (void)state;
-    scratch_make(directory);
+    scratch_make_fast(directory);
     return 0;
 }
 

@@ -75,7 +75,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct err err;
-    scratch_make(f->directory);
+    scratch_make_fast(f->directory);
     model_init(&f->model, 8, 300);
     if (open_as(f, NULL, &err) != ERR_NONE)
         return -1;
