@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * life.c - the tables of an agent and what their effects do. See life.h. */
+ * life.c - what the guards of an agent's tables ask and their effects do. See life.h. */
 #include "agent/life.h"
 
 #include "agent/look.h"
@@ -7,118 +7,6 @@
 #include <assert.h>
 
 #define UNREAD_LOOKS_MAX 2 /* one may be a hiccup */
-
-/* ---- tables ------------------------------------------------------------------------------------
- */
-
-/* clang-format off */
-#define DO(effect) SM_DO(uplink, effect)
-#define ROW(from, on, when, to, then) SM_ROW(uplink, from, on, when, to, then)
-static const struct sm_row uplink_rows[] = {
-    /*  from                on              when             to                  then                                */
-    ROW(UPLINK_NEW,         UPLINK_START,   UPLINK_IS_KNOWN, UPLINK_REPORTING,   DO(UPLINK_REPORT)),
-    ROW(UPLINK_NEW,         UPLINK_START,   UPLINK_ALWAYS,   UPLINK_REGISTERING, DO(UPLINK_REGISTER)),
-    ROW(UPLINK_NEW,         UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
-
-    ROW(UPLINK_REGISTERING, UPLINK_TAKEN,   UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_KEEP) | DO(UPLINK_REPORT)),
-    ROW(UPLINK_REGISTERING, UPLINK_UNKNOWN, UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_BACK_OFF)),
-    ROW(UPLINK_REGISTERING, UPLINK_DENIED,  UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_DROP) | DO(UPLINK_BACK_OFF)),
-    ROW(UPLINK_REGISTERING, UPLINK_MISSED,  UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_BACK_OFF)),
-    ROW(UPLINK_REGISTERING, UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
-    ROW(UPLINK_REGISTERING, UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
-
-    ROW(UPLINK_STRANGER,    UPLINK_TIMER,   UPLINK_ALWAYS,   UPLINK_REGISTERING, DO(UPLINK_REGISTER)),
-    ROW(UPLINK_STRANGER,    UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
-    ROW(UPLINK_STRANGER,    UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
-
-    ROW(UPLINK_REPORTING,   UPLINK_TAKEN,   UPLINK_HAS_NEWS, SM_STAY,            DO(UPLINK_HEED) | DO(UPLINK_REPORT)),
-    ROW(UPLINK_REPORTING,   UPLINK_TAKEN,   UPLINK_ALWAYS,   UPLINK_RESTING,     DO(UPLINK_HEED) | DO(UPLINK_REST)),
-    ROW(UPLINK_REPORTING,   UPLINK_UNKNOWN, UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_BACK_OFF)),
-    ROW(UPLINK_REPORTING,   UPLINK_DENIED,  UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_DROP) | DO(UPLINK_BACK_OFF)),
-    ROW(UPLINK_REPORTING,   UPLINK_NO_WAIT, UPLINK_ALWAYS,   SM_STAY,            DO(UPLINK_REPORT)),
-    ROW(UPLINK_REPORTING,   UPLINK_MISSED,  UPLINK_ALWAYS,   UPLINK_CUT_OFF,     DO(UPLINK_BACK_OFF)),
-    ROW(UPLINK_REPORTING,   UPLINK_TELL,    UPLINK_IS_HELD,  SM_STAY,            DO(UPLINK_REPORT)),
-    ROW(UPLINK_REPORTING,   UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
-    ROW(UPLINK_REPORTING,   UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
-
-    ROW(UPLINK_RESTING,     UPLINK_TIMER,   UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_REPORT)),
-    ROW(UPLINK_RESTING,     UPLINK_TELL,    UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_REPORT)),
-    ROW(UPLINK_RESTING,     UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
-
-    ROW(UPLINK_CUT_OFF,     UPLINK_TIMER,   UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_REPORT)),
-    ROW(UPLINK_CUT_OFF,     UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
-    ROW(UPLINK_CUT_OFF,     UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
-};
-#undef ROW
-#undef DO
-
-#define DO(effect) SM_DO(duty, effect)
-#define ROW(from, on, when, to, then) SM_ROW(duty, from, on, when, to, then)
-static const struct sm_row duty_rows[] = {
-    /*  from           on          when             to             then                            */
-    ROW(DUTY_NEW,      DUTY_START, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
-    ROW(DUTY_NEW,      DUTY_STOP,  DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_EXIT)),
-
-    ROW(DUTY_READING,  DUTY_ENDED, DUTY_CAN_PROBE,  DUTY_PROBING,  DO(DUTY_PROBE)),
-    ROW(DUTY_READING,  DUTY_ENDED, DUTY_ALWAYS,     DUTY_JUDGING,  0),
-    ROW(DUTY_READING,  DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
-    ROW(DUTY_READING,  DUTY_STOP,  DUTY_ALWAYS,     DUTY_ENDING,   DO(DUTY_KILL)),
-
-    ROW(DUTY_PROBING,  DUTY_ENDED, DUTY_ALWAYS,     DUTY_JUDGING,  0),
-    ROW(DUTY_PROBING,  DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
-    ROW(DUTY_PROBING,  DUTY_STOP,  DUTY_ALWAYS,     DUTY_ENDING,   DO(DUTY_KILL)),
-
-    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_IS_CONTENT, DUTY_IDLE,     DO(DUTY_SETTLE) | DO(DUTY_LATER)),
-    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_MUST_PAUSE, DUTY_PAUSING,  DO(DUTY_PAUSE)),
-    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_MAY_TRY,    DUTY_UPDATING, DO(DUTY_UPDATE)),
-    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_ALWAYS,     DUTY_IDLE,     DO(DUTY_GIVE_UP) | DO(DUTY_LATER)),
-
-    ROW(DUTY_IDLE,     DUTY_ORDER, DUTY_ALWAYS,     DUTY_JUDGING,  0),
-    ROW(DUTY_IDLE,     DUTY_TIMER, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
-    ROW(DUTY_IDLE,     DUTY_STOP,  DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_EXIT)),
-
-    ROW(DUTY_UPDATING, DUTY_ENDED, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
-    ROW(DUTY_UPDATING, DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
-    ROW(DUTY_UPDATING, DUTY_STOP,  DUTY_ALWAYS,     DUTY_ENDING,   DO(DUTY_GRACE)),
-
-    ROW(DUTY_PAUSING,  DUTY_TIMER, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
-    ROW(DUTY_PAUSING,  DUTY_ORDER, DUTY_IS_OTHER,   DUTY_JUDGING,  0),
-    ROW(DUTY_PAUSING,  DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
-    ROW(DUTY_PAUSING,  DUTY_STOP,  DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_EXIT)),
-
-    ROW(DUTY_ENDING,   DUTY_ENDED, DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_UNCOUNT) | DO(DUTY_EXIT)),
-    ROW(DUTY_ENDING,   DUTY_TIMER, DUTY_ALWAYS,     SM_STAY,       DO(DUTY_KILL)),
-    ROW(DUTY_ENDING,   DUTY_STOP,  DUTY_ALWAYS,     SM_STAY,       DO(DUTY_KILL)),
-};
-#undef ROW
-#undef DO
-/* clang-format on */
-
-const struct sm_machine uplink_machine = {
-    .name = "agent_uplink",
-    .meaning = "how an agent stands with the server",
-    .states = SM_WORDS(uplink_state, UPLINK_STATES),
-    .events = SM_WORDS(uplink_event, UPLINK_EVENTS),
-    .guards = SM_WORDS(uplink_guard, UPLINK_GUARDS),
-    .effects = SM_WORDS(uplink_effect, UPLINK_EFFECTS),
-    .rows = uplink_rows,
-    .row_count = sizeof uplink_rows / sizeof uplink_rows[0],
-    .initial = UPLINK_NEW,
-    .final = SM_SET(UPLINK_CLOSED),
-};
-
-const struct sm_machine duty_machine = {
-    .name = "agent_duty",
-    .meaning = "what an agent does about a wish",
-    .states = SM_WORDS(duty_state, DUTY_STATES),
-    .events = SM_WORDS(duty_event, DUTY_EVENTS),
-    .guards = SM_WORDS(duty_guard, DUTY_GUARDS),
-    .effects = SM_WORDS(duty_effect, DUTY_EFFECTS),
-    .rows = duty_rows,
-    .row_count = sizeof duty_rows / sizeof duty_rows[0],
-    .initial = DUTY_NEW,
-    .final = SM_SET(DUTY_STOPPED),
-};
 
 /* ---- values ------------------------------------------------------------------------------------
  */
@@ -237,11 +125,20 @@ static bool duty_holds(const void *subject, unsigned guard)
 /* ---- reports -----------------------------------------------------------------------------------
  */
 
+static bool asks(const struct life *life)
+{
+    return life->session.size == 0 && !life->is_plain;
+}
+
 void life_report(const struct life *life, struct life_report *ret)
 {
-    *ret = (struct life_report){ .has_observed = life->has_observed,
-                                 .observed_generation = life->observed,
-                                 .observed_term = life->observed_term };
+    *ret = (struct life_report){ .asks = asks(life) };
+    if (ret->asks)
+        return;
+    ret->session = life->session;
+    ret->has_observed = life->has_observed;
+    ret->observed_generation = life->observed;
+    ret->observed_term = life->observed_term;
     if (!life->has_looked || !life->has_order || life->is_at_work)
         return;
     ret->has_status = true;
@@ -304,14 +201,24 @@ static void back_off(struct step *step)
     life->uplink_due = step->now + wait;
 }
 
+/* Only who waits for orders has its heartbeat held. */
+static bool may_be_held(const struct life *life)
+{
+    return life->duty == DUTY_IDLE && life->has_order && !life->must_tell &&
+           !life->wait_is_refused && !asks(life);
+}
+
 /* A server that held the request for its time is asked again at once: that is the long poll. One
- * that answers early without news is not, or it would be asked without end. */
+ * that answers early without news is not, or it would be asked without end. After a report that
+ * could not be held the long poll begins at once. */
 static void rest(struct step *step)
 {
     struct life *life = step->life;
     int64_t wait = step->answer->next_ms > 0 ? step->answer->next_ms : LIFE_INTERVAL_MS;
     bool was_held = life->call_is_held && step->now - life->call_sent_at >= LIFE_WAIT_MS / 2;
-    life->uplink_due = step->now + (was_held ? 0 : at_most(wait, LIFE_INTERVAL_MAX_MS));
+    bool holds_next = !life->call_is_held && may_be_held(life);
+    life->uplink_due =
+        step->now + (was_held || holds_next ? 0 : at_most(wait, LIFE_INTERVAL_MAX_MS));
 }
 
 static void send_registration(struct step *step)
@@ -328,10 +235,11 @@ static void send_registration(struct step *step)
 static void send_report(struct step *step)
 {
     struct life *life = step->life;
-    bool is_waiting_for_orders = life->duty == DUTY_IDLE && life->has_order && !life->must_tell;
     life->call++;
     life->call_sent_at = step->now;
-    life->call_is_held = is_waiting_for_orders && !life->wait_is_refused;
+    life->call_is_held = may_be_held(life);
+    if (life->session.size > 0)
+        life->session.sequence++;
     life_report(life, &life->told);
     life->call_tells_failure = life->told.has_status && life->has_given_up;
     life->must_tell = false;
@@ -670,6 +578,20 @@ static void duty_step(struct step *step, enum duty_event event)
         judge(step, event);
 }
 
+/* What went out while there was no session was not heard; now it can be said. */
+static void take_session(struct life *life, const struct life_answer *answer)
+{
+    struct life_report report;
+    if (answer->is_registration || !life->told.asks)
+        return;
+    life->is_plain = answer->session.size == 0;
+    life->session.size = (uint32_t)answer->session.size;
+    if (!life->is_plain)
+        memcpy(life->session.id, answer->session.data, answer->session.size);
+    life_report(life, &report);
+    life->must_tell = !life->is_at_work && report.has_status;
+}
+
 /* ---- from outside ------------------------------------------------------------------------------
  */
 
@@ -690,12 +612,18 @@ static void hear(struct step *step)
         answer->outcome == LIFE_NO_WAIT || (answer->outcome == LIFE_TAKEN && life->wait_is_refused);
     if (answer->outcome == LIFE_UNKNOWN)
         life->was_unknown = true;
-    if (answer->outcome == LIFE_TAKEN)
+    if (answer->outcome == LIFE_OVER || answer->is_registration)
+        life->session = (struct life_session){ .size = 0 };
+    if (answer->is_registration)
+        life->is_plain = false;
+    if (answer->outcome == LIFE_TAKEN) {
         life->misses = 0;
+        take_session(life, answer);
+    }
     static const enum uplink_event events[] = {
         [LIFE_TAKEN] = UPLINK_TAKEN,   [LIFE_UNKNOWN] = UPLINK_UNKNOWN,
         [LIFE_DENIED] = UPLINK_DENIED, [LIFE_NO_WAIT] = UPLINK_NO_WAIT,
-        [LIFE_MISSED] = UPLINK_MISSED,
+        [LIFE_OVER] = UPLINK_OVER,     [LIFE_MISSED] = UPLINK_MISSED,
     };
     uplink_step(step, events[answer->outcome]);
 }

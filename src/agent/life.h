@@ -31,6 +31,7 @@
     X(T, UPLINK_UNKNOWN, "unknown", "the server does not know this instance (404)")                  \
     X(T, UPLINK_DENIED,  "denied",  "the server does not take the credential (401)")                 \
     X(T, UPLINK_NO_WAIT, "no_wait", "the server does not know the key wait (400)")                   \
+    X(T, UPLINK_OVER,    "over",    "the session of the reports has ended (409)")                    \
     X(T, UPLINK_MISSED,  "missed",  "no answer, 429, 503, or another refusal")                       \
     X(T, UPLINK_TIMER,   "timer",   "the wait is over")                                              \
     X(T, UPLINK_TELL,    "tell",    "there is news for the server")                                  \
@@ -47,7 +48,7 @@
     X(T, UPLINK_DROP,     "drop",     "forget the credential")                                       \
     X(T, UPLINK_HEED,     "heed",     "take the order unless it is older than one already seen")     \
     X(T, UPLINK_REGISTER, "register", "send a registration")                                         \
-    X(T, UPLINK_REPORT,   "report",   "send a heartbeat")                                            \
+    X(T, UPLINK_REPORT,   "report",   "send a heartbeat; without a session, one that asks for it")   \
     X(T, UPLINK_REST,     "rest",     "the next heartbeat goes out when the server said")            \
     X(T, UPLINK_BACK_OFF, "back_off", "try again after a random time, 1 s doubling to 60 s")         \
     X(T, UPLINK_HANG_UP,  "hang_up",  "wait for nothing")
@@ -114,6 +115,7 @@ extern const struct sm_machine duty_machine;
 #define LIFE_PAUSE_MIN_MS    1000
 #define LIFE_PAUSE_MAX_MS    5000
 #define LIFE_ROLLOUT_SIZE    64 /* of a rollout's id */
+#define LIFE_SESSION_SIZE    64
 
 struct life_part {
     uint16_t size; /* 0: not known, or not wished */
@@ -171,6 +173,12 @@ struct life_report {
     bool has_observed;            /* an order was judged */
     uint64_t observed_generation; /* of that order; a held heartbeat waits for another */
     uint64_t observed_term;
+    bool asks; /* for a session; then it says nothing else */
+    /* The session that it is put in order by; both 0 with a server that knows of none (R16). */
+    struct life_session {
+        uint32_t size, sequence;
+        char id[LIFE_SESSION_SIZE];
+    } session;
 };
 
 /* The result of one look: version_command, then health_command. */
@@ -189,10 +197,12 @@ struct life {
     /* the uplink */
     uint64_t call; /* number of the newest request; answers to older ones are late */
     int64_t call_sent_at;
-    bool call_is_held;       /* sent with ?wait */
-    bool call_tells_failure; /* it says FAILED because of the order */
-    bool wait_is_refused;    /* the server does not know it */
-    bool was_unknown;        /* the next registration makes the instance anew */
+    bool call_is_held;           /* sent with ?wait */
+    bool call_tells_failure;     /* it says FAILED because of the order */
+    bool wait_is_refused;        /* the server does not know it */
+    bool is_plain;               /* nor sessions */
+    struct life_session session; /* never kept beyond the process; size 0: none */
+    bool was_unknown;            /* the next registration makes the instance anew */
     bool has_credential;
     uint32_t misses; /* in a row */
     int64_t uplink_due;
@@ -228,7 +238,7 @@ struct life {
 /* ---- events ------------------------------------------------------------------------------------
  */
 
-enum life_outcome { LIFE_TAKEN, LIFE_UNKNOWN, LIFE_DENIED, LIFE_NO_WAIT, LIFE_MISSED };
+enum life_outcome { LIFE_TAKEN, LIFE_UNKNOWN, LIFE_DENIED, LIFE_NO_WAIT, LIFE_OVER, LIFE_MISSED };
 
 struct life_answer {
     uint64_t call; /* life.call when it was sent */
@@ -236,6 +246,7 @@ struct life_answer {
     int64_t retry_after_ms, next_ms; /* as the server said, or 0 */
     bool is_registration, is_new;    /* is_new: the registration made the instance */
     bool gave_credential;
+    struct text session;            /* that it asked for, at most LIFE_SESSION_SIZE bytes */
     const struct life_order *order; /* NULL: none */
 };
 

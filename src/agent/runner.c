@@ -40,7 +40,7 @@ struct runner {
 struct request {
     struct runner *runner;
     uint64_t call;
-    bool is_registration, is_held;
+    bool is_registration, is_held, has_session, tells_labels;
 };
 
 static void feed(struct runner *runner, struct life_event event);
@@ -95,6 +95,7 @@ static enum life_outcome outcome_of_refusal(const struct request *request, int s
     case 404: return LIFE_UNKNOWN;
     case 401: return LIFE_DENIED;
     case 400: return request->is_held ? LIFE_NO_WAIT : LIFE_MISSED;
+    case 409: return request->has_session ? LIFE_OVER : LIFE_MISSED;
     default: return LIFE_MISSED;
     }
 }
@@ -109,7 +110,8 @@ static bool read_answer(struct runner *r, const struct request *request, struct 
         done = talk_read_registration(body, &r->arena, &r->credential, &err);
         answer->gave_credential = r->credential.size > 0;
     } else {
-        done = talk_read_heartbeat(body, &r->arena, order, &answer->next_ms, &err);
+        done =
+            talk_read_heartbeat(body, &r->arena, order, &answer->next_ms, &answer->session, &err);
         answer->order = order;
     }
     if (done)
@@ -138,14 +140,14 @@ static void on_answer(void *ctx, const struct call_result *result)
             say_trouble(r, result->err.text);
     } else if (result->status != 200 && result->status != 201) {
         answer.outcome = outcome_of_refusal(&request, result->status);
-        if (answer.outcome != LIFE_NO_WAIT)
+        if (answer.outcome != LIFE_NO_WAIT && answer.outcome != LIFE_OVER)
             say_refusal(r, &request, result);
     } else {
         bool is_read = read_answer(r, &request, result->body, &answer, &order);
         answer.outcome = is_read ? LIFE_TAKEN : LIFE_MISSED;
         if (is_read)
             say_trouble(r, "");
-        if (is_read && !request.is_registration)
+        if (is_read && request.tells_labels)
             r->tells_labels = false;
     }
     feed(r, (struct life_event){ .kind = LIFE_ANSWERED, .answer = &answer });
@@ -160,22 +162,23 @@ static struct talk_host host_of(const struct runner *r)
     return (struct talk_host){ v->name, v->ip, v->token, v->labels, v->label_count };
 }
 
-static bool start_request(struct runner *r, const char *method, bool is_registration)
+static bool start_request(struct runner *r, const char *method, struct request kind)
 {
-    bool is_held = !is_registration && r->life.call_is_held;
     const struct call call = {
         .method = method,
         .path = buffer_text(&r->path),
         .body = buffer_text(&r->body),
         .bearer = text_from(r->identity.credential),
-        .timeout_ms = CALL_MS + (is_held ? LIFE_WAIT_MS : 0),
+        .timeout_ms = CALL_MS + (kind.is_held ? LIFE_WAIT_MS : 0),
     };
     struct request *request = malloc(sizeof *request);
     if (!request || r->path.failed || r->body.failed) {
         free(request);
         return false;
     }
-    *request = (struct request){ r, r->life.call, is_registration, is_held };
+    *request = kind;
+    request->runner = r;
+    request->call = r->life.call;
     if (r->options.caller.start(r->options.caller.self, &call, on_answer, request))
         return true;
     free(request);
@@ -190,7 +193,7 @@ static bool send_registration(struct runner *r)
     buffer_add(&r->path, TEXT(TALK_REGISTER));
     talk_registration(&r->body, &host);
     r->tells_labels = false;
-    return start_request(r, "POST", true);
+    return start_request(r, "POST", (struct request){ .is_registration = true });
 }
 
 static bool send_report(struct runner *r)
@@ -198,12 +201,16 @@ static bool send_report(struct runner *r)
     const struct talk_host host = host_of(r);
     struct life_report report;
     life_report(&r->life, &report);
+    bool tells_labels = r->tells_labels && !report.asks;
     buffer_clear(&r->path);
     buffer_clear(&r->body);
     talk_path(&r->path, host.name, r->life.call_is_held);
-    talk_heartbeat(&r->body, &report, r->tells_labels ? &host : NULL,
+    talk_heartbeat(&r->body, &report, tells_labels ? &host : NULL,
                    r->options.timer.now_ms(r->options.timer.self));
-    return start_request(r, "PATCH", false);
+    return start_request(r, "PATCH",
+                         (struct request){ .is_held = r->life.call_is_held,
+                                           .has_session = report.session.size > 0,
+                                           .tells_labels = tells_labels });
 }
 
 /* ---- commands ----------------------------------------------------------------------------------

@@ -68,6 +68,12 @@ void talk_heartbeat(struct buffer *out, const struct life_report *report,
         json_put_u64(&w, "observed_generation", report->observed_generation);
         json_put_u64(&w, "observed_term", report->observed_term);
     }
+    if (report->asks) {
+        json_put_text(&w, "session", TEXT_NONE);
+    } else if (report->session.size > 0) {
+        json_put_text(&w, "session", (struct text){ report->session.id, report->session.size });
+        json_put_u64(&w, "sequence", report->session.sequence);
+    }
     if (labels_of)
         put_labels(&w, labels_of);
     json_put_time(&w, "sent_at", sent_at);
@@ -85,7 +91,7 @@ struct heartbeat_answer {
     bool update_needed;
     uint64_t generation, attempt, term;
     int64_t next_ms;
-    struct text rollout;
+    struct text rollout, session;
     struct version_answer wish, known;
 };
 
@@ -115,6 +121,7 @@ static const struct json_field heartbeat_fields[] = {
     { .name = "generation", .kind = JSON_INTEGER, .flags = JSON_REQUIRED, AT(generation), .max = INT64_MAX, .meaning = "of the wish" },
     { .name = "attempt", .kind = JSON_INTEGER, .flags = JSON_NULLABLE, AT(attempt), .max = INT64_MAX, .meaning = "of the rollout at this instance" },
     { .name = "term", .kind = JSON_INTEGER, .flags = JSON_NULLABLE, AT(term), .min = 1, .max = INT64_MAX, .meaning = "of the server" },
+    { .name = "session", .kind = JSON_TEXT, .flags = JSON_NULLABLE | JSON_PRINTABLE, AT(session), .max = LIFE_SESSION_SIZE, .meaning = "that the reports belong to from now on" },
     { .name = "next_heartbeat_ms", .kind = JSON_INTEGER, .flags = JSON_NULLABLE, AT(next_ms), .max = INT64_MAX, .meaning = "when to report again" },
 };
 static const struct json_table heartbeat_table = { .name = "heartbeat_answer", TABLE(struct heartbeat_answer, heartbeat_fields) };
@@ -153,7 +160,7 @@ bool talk_read_registration(struct text body, struct arena *arena, struct text *
 }
 
 bool talk_read_heartbeat(struct text body, struct arena *arena, struct life_order *ret,
-                         int64_t *ret_next_ms, struct err *err)
+                         int64_t *ret_next_ms, struct text *ret_session, struct err *err)
 {
     struct heartbeat_answer answer = { 0 };
     if (!json_read(&heartbeat_table, body, arena, &answer, NULL, err))
@@ -172,5 +179,6 @@ bool talk_read_heartbeat(struct text body, struct arena *arena, struct life_orde
     life_part_set(&ret->known.code, answer.known.code);
     life_part_set(&ret->known.config, answer.known.config);
     *ret_next_ms = answer.next_ms;
+    *ret_session = answer.session;
     return true;
 }

@@ -27,10 +27,11 @@ void talk_heartbeat(struct buffer *out, const struct life_report *report,
 
 /* The sentence of a problem document, printable; false: it is none. Borrowed likewise. */
 bool talk_read_problem(struct text body, struct arena *arena, struct text *ret_detail);
-/* Texts are borrowed from the body or the arena. ERR_BAD_JSON, ERR_INVALID, ERR_MEMORY. */
+/* Texts are borrowed from the body or the arena. ERR_BAD_JSON, ERR_INVALID, ERR_MEMORY. Without a
+ * session in the answer *ret_session is TEXT_NONE. */
 bool talk_read_registration(struct text body, struct arena *arena, struct text *ret_credential,
                             struct err *err);
 bool talk_read_heartbeat(struct text body, struct arena *arena, struct life_order *ret,
-                         int64_t *ret_next_ms, struct err *err);
+                         int64_t *ret_next_ms, struct text *ret_session, struct err *err);
 
 #endif

@@ -27,6 +27,7 @@
     X(ERR_OVERLAPPING,        "overlapping_selector",   409,  false, "a live rollout may select the same instances") \
     X(ERR_NOTHING_TO_PROMOTE, "nothing_to_promote",     409,  false, "no soak, gate or hold is waiting")      \
     X(ERR_NOTHING_TO_RETRY,   "nothing_to_retry",       409,  false, "no member needs another attempt")       \
+    X(ERR_SESSION,            "session_ended",          409,  false, "the report belongs to a session that has ended") \
     X(ERR_GONE,               "gone",                   410,  false, "this index is no longer kept")          \
     X(ERR_PRECONDITION,       "precondition_failed",    412,  false, "the object has changed meanwhile")      \
     X(ERR_TOO_LARGE,          "body_too_large",         413,  false, "the body is larger than its limit")     \

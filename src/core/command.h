@@ -25,7 +25,16 @@ struct register_result {
 bool fleet_register(struct fleet *fleet, const struct register_command *command,
                     struct register_result *ret, struct err *err);
 
+/* How a report is put in a row with the others of its instance (R16). */
+enum heartbeat_order {
+    HEARTBEAT_PLAIN, /* not at all: it counts as a statement about now */
+    HEARTBEAT_ASKS,  /* asks for a session; what else it says is not taken, as nothing orders it */
+    HEARTBEAT_ORDERED, /* by `session` and `sequence` */
+};
+
 struct heartbeat_command {
+    uint8_t order;              /* enum heartbeat_order */
+    uint32_t session, sequence; /* of HEARTBEAT_ORDERED; from 1 */
     bool has_code, has_config, has_status, has_message, has_sent_at;
     uint8_t status;           /* enum instance_state */
     struct text code, config; /* 1 to LIMIT_VERSION bytes when given */
@@ -39,7 +48,9 @@ struct heartbeat_command {
 struct heartbeat_result {
     bool is_changed;          /* something durable changed: the reply waits for its commit */
     bool labels_were_ignored; /* setting agent_labels: ignore */
+    bool is_stale;            /* a newer report of the session was there before: nothing changed */
 };
+/* ERR_SESSION: the session is not the present one of the instance. ERR_STORE, ERR_MEMORY. */
 bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_command *command,
                      struct heartbeat_result *ret, struct err *err);
 

@@ -94,9 +94,9 @@ struct placement {
     uint8_t set;      /* enum member_set */
     uint8_t state;    /* enum member_state */
     uint8_t wave;     /* index */
-    bool is_joiner;   /* it came to match after the start */
-    bool is_online, is_available, is_settling, is_acknowledged, is_retrying;
     uint8_t status;
+    bool is_joiner : 1; /* it came to match after the start */
+    bool is_online : 1, is_available : 1, is_settling : 1, is_acknowledged : 1, is_retrying : 1;
 };
 
 struct instance {
@@ -113,17 +113,19 @@ struct instance {
     uint32_t generation;    /* +1 when the wish changes */
     int32_t clock_skew_ms;  /* agent minus server; not durable */
     uint32_t interval_ms;   /* heartbeat interval given last; not durable */
+    uint32_t session;       /* that its reports are ordered by, 0: none (R16); not durable */
+    uint32_t sequence;      /* of the newest report in it */
     uint32_t member_of;     /* number of the live rollout it belonged to when the record was touched
                                last, or 0: one not touched since a rollout started says nothing
                                about it, and membership follows from the selector (place.c) */
-    bool is_joiner;         /* of `member_of`: it came to match after the start */
-    uint8_t wave;           /* of `member_of`: index of its wave */
-    bool was_idle;          /* when it fell silent it was not in flight (silence.h) */
     uint8_t status;         /* enum instance_state */
     uint8_t presence;       /* enum presence_state */
-    uint8_t trail_count;
+    uint8_t wave;           /* of `member_of`: index of its wave */
     uint8_t trail_waves[LIMIT_TRAIL]; /* beside the trail: index of its wave in each rollout */
-    bool is_gone;                     /* deleted; the slot is freed when that is durable */
+    uint8_t trail_count : 3;
+    bool is_joiner : 1; /* of `member_of`: it came to match after the start */
+    bool was_idle : 1;  /* when it fell silent it was not in flight (silence.h) */
+    bool is_gone : 1;   /* deleted; the slot is freed when that is durable */
     struct placement placed;
 };
 
@@ -196,6 +198,7 @@ struct fleet {
     uint32_t *woken; /* slots whose wish changed in the present command */
     uint32_t woken_count, woken_capacity;
 
+    uint32_t last_session;  /* given to an instance, by this process */
     int64_t now;            /* of the present command */
     int64_t started_at;     /* nobody goes offline for one timeout from here */
     int64_t stood_still_ms; /* by which deadlines moved at the start, until that is durable */

@@ -292,8 +292,11 @@ static void undo_instance(struct fleet *fleet, struct undo_instance *entry)
         fleet_free_slot(fleet, entry->slot);
         return;
     }
+    uint32_t session = inst->session, sequence = inst->sequence; /* no store knows of them */
     fleet_drop_record(fleet, inst);
     *inst = entry->before;
+    inst->session = session;
+    inst->sequence = sequence;
     if (was_gone)
         fleet_index(fleet, entry->slot);
 }

@@ -130,6 +130,7 @@ static bool register_known(struct fleet *fleet, const struct register_command *c
     else
         labels_drop(&fleet->labels, labels);
     inst->last_seen = fleet->now;
+    inst->session = 0; /* who registers may be another host: reports of the one before are over */
     presence_step(fleet, slot, PRESENCE_SEEN);
     if (is_relabelled)
         member_review(fleet, slot);
@@ -245,11 +246,13 @@ static void note_skew(const struct fleet *fleet, struct instance *inst, int64_t 
     inst->clock_skew_ms = (int32_t)skew;
 }
 
-/* Whether the report is about an order before the one that the member carries out. */
-static bool answers_older_order(const struct fleet *fleet, const struct instance *inst,
-                                const struct heartbeat_command *command)
+/* Whether the report says nothing about the order that the member carries out: it asks for a
+ * session, or is about an order before that one. */
+static bool decides_nothing(const struct fleet *fleet, const struct instance *inst,
+                            const struct heartbeat_command *command)
 {
-    return command->is_outdated && fleet_member_state(fleet, inst) == MEMBER_IN_PROGRESS;
+    return command->order == HEARTBEAT_ASKS ||
+           (command->is_outdated && fleet_member_state(fleet, inst) == MEMBER_IN_PROGRESS);
 }
 
 /* Members that wait for a report, rather than for a change. */
@@ -258,8 +261,16 @@ static bool awaits_report(enum member_state state)
     return state == MEMBER_IN_PROGRESS || state == MEMBER_FAILED;
 }
 
-bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_command *command,
-                     struct heartbeat_result *ret, struct err *err)
+static uint32_t new_session(struct fleet *fleet)
+{
+    fleet->last_session++;
+    if (fleet->last_session == 0) /* 0 is none */
+        fleet->last_session++;
+    return fleet->last_session;
+}
+
+static bool take_report(struct fleet *fleet, uint32_t slot, const struct heartbeat_command *command,
+                        struct heartbeat_result *ret, struct err *err)
 {
     struct instance *inst = fleet_at(fleet, slot);
     struct report report = { 0 };
@@ -281,7 +292,7 @@ bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_
         apply_report(fleet, slot, &report, (enum instance_event)command->status);
     drop_report(fleet, &report);
     if (is_changed || is_awaited) {
-        if (before && !answers_older_order(fleet, inst, command)) {
+        if (before && !decides_nothing(fleet, inst, command)) {
             member_note_report(fleet, before, slot);
             member_step(fleet, before, slot, MEMBER_REPORT);
         } else {
@@ -298,6 +309,46 @@ bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_
         .labels_were_ignored = command->label_count > 0 && fleet->settings.ignores_agent_labels,
     };
     return true;
+}
+
+static bool take_session(struct fleet *fleet, uint32_t slot, struct heartbeat_result *ret,
+                         struct err *err)
+{
+    if (!take_report(fleet, slot, &(struct heartbeat_command){ .order = HEARTBEAT_ASKS }, ret, err))
+        return false;
+    struct instance *inst = fleet_at(fleet, slot);
+    inst->session = new_session(fleet);
+    inst->sequence = 0;
+    return true;
+}
+
+static bool take_ordered(struct fleet *fleet, uint32_t slot,
+                         const struct heartbeat_command *command, struct heartbeat_result *ret,
+                         struct err *err)
+{
+    struct instance *inst = fleet_at(fleet, slot);
+    if (inst->session == 0 || command->session != inst->session)
+        return err_set(err, ERR_SESSION,
+                       "this session has ended: ask for another with \"session\": \"\"");
+    if (command->sequence <= inst->sequence) {
+        *ret = (struct heartbeat_result){ .is_stale = true };
+        return true;
+    }
+    if (!take_report(fleet, slot, command, ret, err))
+        return false;
+    inst->sequence = command->sequence;
+    return true;
+}
+
+bool fleet_heartbeat(struct fleet *fleet, uint32_t slot, const struct heartbeat_command *command,
+                     struct heartbeat_result *ret, struct err *err)
+{
+    switch ((enum heartbeat_order)command->order) {
+    case HEARTBEAT_ASKS: return take_session(fleet, slot, ret, err);
+    case HEARTBEAT_ORDERED: return take_ordered(fleet, slot, command, ret, err);
+    case HEARTBEAT_PLAIN: break;
+    }
+    return take_report(fleet, slot, command, ret, err);
 }
 
 /* ---- deletion, interval --------------------------------------------------------------------- */

@@ -495,6 +495,7 @@ bool api_open(const struct api_options *options, struct api **ret, struct err *e
         api_close(api);
         return false;
     }
+    api->process = secret_seed();
     *ret = api;
     return true;
 }

@@ -157,6 +157,7 @@ struct api {
     char openapi_tag[24];
     struct route_stats *stats;   /* by route, and one more for requests without a route */
     struct octaves heartbeat_us; /* until the answer, without the time for which it was held */
+    uint64_t process;            /* random: what sessions of this process are told from others by */
     bool is_stopping;
 };
 

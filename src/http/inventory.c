@@ -3,6 +3,7 @@
 #include "http/auth_parts.h"
 
 #include "wire/request.h"
+#include "wire/session.h"
 
 #define EXAMINED_MAX 50000u /* instances looked at for one page of a filtered list */
 
@@ -100,6 +101,33 @@ static bool read_wait(struct api_call *call, int64_t *ret)
     return true;
 }
 
+/* What the report says of the orders that the agent knows, and of its session. */
+static void take_order(struct api *api, uint32_t slot, struct wire_heartbeat *body)
+{
+    struct engine *engine = api->engine;
+    const struct instance *inst = fleet_at(engine_fleet(engine), slot);
+    bool is_of_before = body->observed_term != 0 && body->observed_term < engine_term(engine);
+    body->command.is_outdated = body->has_observed_generation &&
+                                (is_of_before || body->observed_generation < inst->generation);
+    if (body->has_observed_generation)
+        engine_heed_observed(engine, slot, body->observed_term ? body->observed_term : 1,
+                             body->observed_generation);
+    if (body->command.order == HEARTBEAT_ORDERED)
+        body->command.session = wire_session_number(body->session, api->process);
+    if (!body->has_observed_generation) /* news is what comes from now on */
+        body->observed_generation = inst->generation;
+}
+
+/* Whether the agent has to hear the answer at once. */
+static bool has_news(const struct api *api, uint32_t slot, const struct wire_heartbeat *body,
+                     const struct heartbeat_result *result)
+{
+    const struct instance *inst = fleet_at(engine_fleet(api->engine), slot);
+    bool is_of_before = body->observed_term != 0 && body->observed_term < engine_term(api->engine);
+    return is_of_before || body->command.order == HEARTBEAT_ASKS || result->is_stale ||
+           inst->generation != body->observed_generation;
+}
+
 void inventory_heartbeat(struct api_call *call)
 {
     struct api *api = call->api;
@@ -116,15 +144,7 @@ void inventory_heartbeat(struct api_call *call)
         api_fail(call);
         return;
     }
-    uint32_t observed =
-        body.has_observed_generation ? body.observed_generation : fleet_at(fleet, slot)->generation;
-    bool is_of_before = body.observed_term != 0 && body.observed_term < engine_term(engine);
-    body.command.is_outdated =
-        body.has_observed_generation &&
-        (is_of_before || body.observed_generation < fleet_at(fleet, slot)->generation);
-    if (body.has_observed_generation)
-        engine_heed_observed(engine, slot, body.observed_term ? body.observed_term : 1,
-                             body.observed_generation);
+    take_order(api, slot, &body);
     engine_begin(engine, TEXT("agent"));
     bool done = fleet_heartbeat(fleet, slot, &body.command, &result, &call->err);
     engine_end(engine);
@@ -134,10 +154,10 @@ void inventory_heartbeat(struct api_call *call)
     }
     engine_count_heartbeat(engine, result.is_changed);
     struct instance *inst = fleet_at(fleet, slot);
-    if (body.command.has_sent_at)
+    if (body.command.has_sent_at && body.command.order != HEARTBEAT_ASKS && !result.is_stale)
         engine_count_skew(engine, inst->clock_skew_ms);
-    bool has_news = inst->generation != observed || is_of_before || warnings.count > 0;
-    if (wait_ms > 0 && !has_news && polls_hold(call, slot, wait_ms))
+    if (wait_ms > 0 && warnings.count == 0 && !has_news(api, slot, &body, &result) &&
+        polls_hold(call, slot, wait_ms))
         return;
     wire_write_heartbeat_reply(
         &call->w, fleet,
@@ -146,6 +166,9 @@ void inventory_heartbeat(struct api_call *call)
                               .server_time = fleet->now,
                               .warnings = &warnings,
                               .labels_were_ignored = result.labels_were_ignored,
+                              .is_stale = result.is_stale,
+                              .process = api->process,
+                              .gave_session = body.command.order == HEARTBEAT_ASKS,
                               .term = engine_term(engine) });
     api_reply(call, 200, engine_round_of(engine, inst));
 }

@@ -37,7 +37,7 @@ const struct route routes[] = {
     { "PATCH",  "/inventory/instances/{name}", inventory_heartbeat, LIMIT_BODY_AGENT, VERB_COUNT, "wait",
       "a heartbeat: what the instance runs and how it is",
       .name = "heartbeat", .tag = "inventory", .body = &wire_heartbeat_table, .flags = ROUTE_RESTS | ROUTE_MATCHED,
-      .errors = E(UNAUTHENTICATED) | E(FORBIDDEN),
+      .errors = E(UNAUTHENTICATED) | E(FORBIDDEN) | E(SESSION),
       .example = "{\"code_version\":\"1.0.0\",\"configuration_version\":\"c1\",\"status\":\"HEALTHY\"}",
       .answers = { { 200, "what the instance is to do", &wire_heartbeat_reply_shape, NULL } } },
     { "POST",   "/inventory/register", inventory_register, LIMIT_BODY_AGENT, VERB_COUNT, "",

@@ -40,6 +40,8 @@ struct wire_heartbeat {
     bool has_observed_generation;
     uint64_t observed_term;  /* of that generation; 0: not given */
     bool gave_desired_state; /* ignored, and named in the warnings (N7) */
+    struct text session;     /* of command.order HEARTBEAT_ORDERED: as given, see session.h; its
+                                number is not read yet */
 };
 /* Q4: every field may stand at the top, in "updates", or (versions) in "current_state" of either;
  * given more than once it must be the same each time. Null counts as not given, but for the values

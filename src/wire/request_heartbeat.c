@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "wire/request.h"
 #include "wire/request_parts.h"
+#include "wire/session.h"
 
 struct state_part {
     struct json_given given;
@@ -18,7 +19,8 @@ struct report_part {
     uint32_t label_count;
     uint32_t observed_generation;
     uint64_t observed_term;
-    struct text message, desired_state;
+    struct text message, desired_state, session;
+    uint32_t sequence;
     int64_t sent_at, last_ping;
     struct state_part current_state;
     uint8_t status;
@@ -37,6 +39,8 @@ enum report_row {
     REPORT_MESSAGE,
     REPORT_OBSERVED,
     REPORT_TERM,
+    REPORT_SESSION,
+    REPORT_SEQUENCE,
     REPORT_SENT_AT,
     REPORT_LAST_PING,
     REPORT_CURRENT_STATE,
@@ -80,6 +84,10 @@ static const struct json_field report_fields[REPORT_ROWS] = {
                                .meaning = "the newest generation the agent knows; a long poll waits for another" },
     [REPORT_TERM]          = { .name = "observed_term", .kind = JSON_INTEGER, AT(observed_term), .flags = JSON_NULLABLE, .min = 1, .max = WIRE_TERM_MAX,
                                .meaning = "the term that came with that generation; left out, 1" },
+    [REPORT_SESSION]       = { .name = "session", .kind = JSON_TEXT, AT(session), .flags = JSON_NULLABLE, .max = WIRE_SESSION_MAX,
+                               .meaning = "that orders the reports of one life of the agent; empty asks for one, and then nothing else is taken" },
+    [REPORT_SEQUENCE]      = { .name = "sequence", .kind = JSON_INTEGER, AT(sequence), .flags = JSON_NULLABLE, .min = 1, .max = UINT32_MAX,
+                               .meaning = "higher with each report of the session, lower ones are late and change nothing" },
     [REPORT_SENT_AT]       = { .name = "sent_at", .kind = JSON_TIME, AT(sent_at), .flags = JSON_NULLABLE, .meaning = "by the agent's clock, to measure its skew" },
     [REPORT_LAST_PING]     = { .name = "last_ping", .kind = JSON_TIME, AT(last_ping), .flags = JSON_NULLABLE, .meaning = "the same as sent_at" },
     [REPORT_CURRENT_STATE] = { .name = "current_state", .kind = JSON_OBJECT, AT(current_state), .flags = JSON_NULLABLE, .sub = &state_table,
@@ -218,6 +226,23 @@ static bool merge_numbers(struct merge *m, const char *path, const struct report
     return true;
 }
 
+static bool merge_order(struct merge *m, const char *path, const struct report_part *part)
+{
+    struct heartbeat_command *c = &m->h.command;
+    if (json_has(&part->given, REPORT_SESSION)) {
+        if (c->order != HEARTBEAT_PLAIN && !text_equal(m->h.session, part->session))
+            return conflict(m, path, REPORT_SESSION);
+        c->order = part->session.size > 0 ? HEARTBEAT_ORDERED : HEARTBEAT_ASKS;
+        m->h.session = part->session;
+    }
+    if (json_has(&part->given, REPORT_SEQUENCE)) {
+        if (c->sequence != 0 && c->sequence != part->sequence)
+            return conflict(m, path, REPORT_SEQUENCE);
+        c->sequence = part->sequence;
+    }
+    return true;
+}
+
 static void note_desired_state(struct merge *m, struct text warning)
 {
     struct json_warnings *w = m->warnings;
@@ -237,7 +262,8 @@ static bool merge_part(struct merge *m, const char *path, const struct report_pa
     struct heartbeat_command *c = &m->h.command;
     const struct json_given *given = &part->given;
     bool is_top = path[0] == '\0';
-    if (!merge_versions(m, path, given, part->code, part->config) || !merge_numbers(m, path, part))
+    if (!merge_versions(m, path, given, part->code, part->config) ||
+        !merge_numbers(m, path, part) || !merge_order(m, path, part))
         return false;
     if (json_has(given, REPORT_CURRENT_STATE) &&
         !merge_versions(m, is_top ? "/current_state" : "/updates/current_state",
@@ -272,6 +298,10 @@ bool wire_read_heartbeat(struct text body, struct arena *arena, struct wire_hear
     if (json_has(&read.top.given, REPORT_UPDATES) &&
         !merge_part(&m, "/updates", &read.updates, &has_labels))
         return false;
+    if ((m.h.command.order == HEARTBEAT_ORDERED) != (m.h.command.sequence != 0))
+        return err_set(err, ERR_INVALID,
+                       "session and sequence belong together: a report in a session needs a number "
+                       "from 1, and one that asks for a session, or has none, needs none");
     *ret = m.h;
     return true;
 }

@@ -5,6 +5,7 @@
 #include "core/place.h"
 #include "core/waves.h"
 #include "wire/progress.h"
+#include "wire/session.h"
 
 /* ---- parts ---------------------------------------------------------------------------------- */
 
@@ -238,21 +239,37 @@ void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint3
 
 #define LABELS_IGNORED "/labels was ignored: the setting agent_labels is ignore"
 
+#define WAS_LATE "the report was ignored: a newer one of its session was there before"
+
+static void add_warning(struct json_warnings *all, struct text warning)
+{
+    if (all->count < JSON_WARNINGS_MAX)
+        all->list[all->count++] = warning;
+    else
+        all->more++;
+}
+
 static void put_warnings(struct json_writer *w, const struct wire_reply *reply)
 {
     json_key(w, "warnings");
-    if (!reply->labels_were_ignored) {
+    if (!reply->labels_were_ignored && !reply->is_stale) {
         wire_write_warnings(w, reply->warnings);
         return;
     }
     struct json_warnings all = { 0 };
     if (reply->warnings)
         all = *reply->warnings;
-    if (all.count < JSON_WARNINGS_MAX)
-        all.list[all.count++] = TEXT(LABELS_IGNORED);
-    else
-        all.more++;
+    if (reply->labels_were_ignored)
+        add_warning(&all, TEXT(LABELS_IGNORED));
+    if (reply->is_stale)
+        add_warning(&all, TEXT(WAS_LATE));
     wire_write_warnings(w, &all);
+}
+
+static void put_session(struct json_writer *w, const struct instance *inst, uint64_t process)
+{
+    char space[WIRE_SESSION_SIZE];
+    json_put_text(w, "session", wire_session_text(process, inst->session, space));
 }
 
 void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet,
@@ -274,5 +291,7 @@ void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet
     json_put_text(w, "message",
                   needs_update ? TEXT("run the desired state") : TEXT("nothing to do"));
     json_put_u64(w, "term", reply->term);
+    if (reply->gave_session)
+        put_session(w, inst, reply->process);
     json_end_object(w);
 }

@@ -55,6 +55,9 @@ struct wire_reply {
     int64_t server_time; /* ms */
     const struct json_warnings *warnings;
     bool labels_were_ignored; /* adds a warning: setting agent_labels */
+    bool is_stale;            /* adds a warning: a newer report was there before */
+    uint64_t process;         /* of sessions, see session.h */
+    bool gave_session;        /* shows the instance's */
     uint64_t term;            /* of the server's store, R17 of doc/reliability.md */
 };
 void wire_write_heartbeat_reply(struct json_writer *w, const struct fleet *fleet,

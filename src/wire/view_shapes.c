@@ -130,6 +130,7 @@ static const struct shape_field heartbeat_reply_fields[] = {
     { .name = "warnings", .kind = SHAPE_TEXTS, .meaning = "what was ignored in the report" },
     NOTE("message", "for people"),
     { .name = "term", .kind = SHAPE_COUNT, .min = 1, .meaning = "which life of the server's database this is; an order of a lower term, or of the same and a lower generation, is older", .example = "1" },
+    { .name = "session", .kind = SHAPE_TEXT, .flags = SHAPE_OPTIONAL, .meaning = "of its reports from now on; there if the report asked for one", .example = "\"1f6ac2d0935be788-2a\"" },
 };
 const struct shape wire_heartbeat_reply_shape = {
     .name = "heartbeat_reply", .meaning = "what the instance is to do", SHAPE_FIELDS(heartbeat_reply_fields)

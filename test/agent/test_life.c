@@ -1,132 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * test_life.c - the two machines of an agent: their tables, and what they do about orders, failures
  * and silence. */
-#include "agent/life.h"
+#include "agent/life_kit.h"
 #include "base/suite.h"
 
 #include <stdio.h>
-
-/* ---- kit ---------------------------------------------------------------------------------------
- */
-
-#define NOW 1000000
-
-struct kit {
-    struct life life;
-    int64_t now;
-    uint32_t effects; /* of the last event */
-};
-
-static const struct life_options plain = { .attempts_max = 2,
-                                           .check_interval_ms = 30000,
-                                           .stop_grace_ms = 10000 };
-
-static uint32_t step(struct kit *kit, struct life_event event)
-{
-    event.now = kit->now;
-    event.random = 12345;
-    kit->effects = life_step(&kit->life, &event);
-    return kit->effects;
-}
-
-static struct kit start_with(struct life_options options)
-{
-    struct kit kit = { .now = NOW };
-    life_init(&kit.life, &options);
-    step(&kit, (struct life_event){ .kind = LIFE_START });
-    return kit;
-}
-
-static uint32_t answer(struct kit *kit, struct life_answer a)
-{
-    a.call = a.call ? a.call : kit->life.call;
-    return step(kit, (struct life_event){ .kind = LIFE_ANSWERED, .answer = &a });
-}
-
-static uint32_t ended(struct kit *kit, enum command_end end, int number, const char *output)
-{
-    const struct command_result result = { end, number, text_from(output), text_from(output) };
-    return step(kit, (struct life_event){ .kind = LIFE_ENDED, .result = &result });
-}
-
-static uint32_t exited(struct kit *kit, int code, const char *output)
-{
-    return ended(kit, COMMAND_EXITED, code, output);
-}
-
-static uint32_t stop(struct kit *kit)
-{
-    return step(kit, (struct life_event){ .kind = LIFE_STOP });
-}
-
-/* Lets time pass until the next timer fires. */
-static uint32_t wake(struct kit *kit)
-{
-    assert_true(life_due(&kit->life) != LIFE_NEVER);
-    kit->now = life_due(&kit->life);
-    return step(kit, (struct life_event){ .kind = LIFE_TIMER });
-}
-
-static struct life_order order_of(const char *code, uint64_t generation, bool is_needed)
-{
-    struct life_order order = { .id = { .term = 1, .generation = generation, .rollout_size = 3 },
-                                .is_needed = is_needed };
-    memcpy(order.id.rollout, "r-1", 3);
-    life_part_set(&order.wish.code, text_from(code));
-    return order;
-}
-
-static uint32_t hear_of_term(struct kit *kit, const char *code, uint64_t term, uint64_t generation)
-{
-    struct life_order order = order_of(code, generation, true);
-    order.id.term = term;
-    return answer(kit,
-                  (struct life_answer){ .outcome = LIFE_TAKEN, .next_ms = 5000, .order = &order });
-}
-
-static uint32_t hear(struct kit *kit, const char *code, uint64_t generation, bool is_needed)
-{
-    const struct life_order order = order_of(code, generation, is_needed);
-    return answer(kit,
-                  (struct life_answer){ .outcome = LIFE_TAKEN, .next_ms = 5000, .order = &order });
-}
-
-static struct life_report report_of(const struct kit *kit)
-{
-    struct life_report report;
-    life_report(&kit->life, &report);
-    return report;
-}
-
-static struct text message_of(const struct life_report *report)
-{
-    return (struct text){ report->message, report->message_size };
-}
-
-/* Registered, runs 1.0, has heard that nothing is wished, and rests. */
-static struct kit settled(void)
-{
-    struct kit kit = start_with(plain);
-    answer(&kit,
-           (struct life_answer){ .outcome = LIFE_TAKEN, .is_registration = true, .is_new = true });
-    exited(&kit, 0, "1.0\nc1\n");
-    hear(&kit, "", 0, false);
-    hear(&kit, "", 0, false);
-    assert_int_equal(kit.life.duty, DUTY_IDLE);
-    assert_int_equal(kit.life.uplink, UPLINK_RESTING);
-    return kit;
-}
-
-/* The next heartbeat, answered. */
-static uint32_t beat(struct kit *kit, const char *code, uint64_t generation, bool is_needed)
-{
-    if (kit->life.uplink == UPLINK_RESTING) {
-        kit->now = kit->life.uplink_due;
-        step(kit, (struct life_event){ .kind = LIFE_TIMER });
-    }
-    assert_int_equal(kit->life.uplink, UPLINK_REPORTING);
-    return hear(kit, code, generation, is_needed);
-}
 
 /* ---- tables ------------------------------------------------------------------------------------
  */
@@ -164,11 +42,12 @@ static const char *const wishes[] = { "", "1.0", "2.0", "3.0" };
 /* A random answer that the request under way could get. */
 static enum uplink_event answer_at_random(struct kit *kit, uint64_t *dice)
 {
-    static const enum uplink_event events[] = { UPLINK_TAKEN, UPLINK_UNKNOWN, UPLINK_DENIED,
-                                                UPLINK_NO_WAIT, UPLINK_MISSED };
+    static const enum uplink_event events[] = { UPLINK_TAKEN,   UPLINK_UNKNOWN, UPLINK_DENIED,
+                                                UPLINK_NO_WAIT, UPLINK_OVER,    UPLINK_MISSED };
     bool is_registration = kit->life.uplink == UPLINK_REGISTERING;
-    enum life_outcome outcome = roll(dice, 3) ? LIFE_TAKEN : (enum life_outcome)roll(dice, 5);
-    if (outcome == LIFE_NO_WAIT && !kit->life.call_is_held)
+    enum life_outcome outcome = roll(dice, 3) ? LIFE_TAKEN : (enum life_outcome)roll(dice, 6);
+    if ((outcome == LIFE_NO_WAIT && !kit->life.call_is_held) ||
+        (outcome == LIFE_OVER && (is_registration || kit->life.told.asks)))
         outcome = LIFE_MISSED;
     struct life_order order = order_of(
         wishes[roll(dice, 4)], kit->life.record.seen_generation + roll(dice, 2), roll(dice, 4));
@@ -176,6 +55,7 @@ static enum uplink_event answer_at_random(struct kit *kit, uint64_t *dice)
                                       .is_registration = is_registration,
                                       .is_new = roll(dice, 2),
                                       .gave_credential = roll(dice, 2),
+                                      .session = text_from(roll(dice, 9) ? "s-1" : ""),
                                       .next_ms = 5000,
                                       .order = is_registration ? NULL : &order });
     return events[outcome];
@@ -760,6 +640,62 @@ static void test_a_second_stop_is_impatient(void **state)
     assert_int_equal(stop(&kit), LIFE_KILL);
 }
 
+/* ---- sessions ----------------------------------------------------------------------------------
+ */
+
+static const struct life_answer taken = { .outcome = LIFE_TAKEN, .next_ms = 5000 };
+
+static void test_the_first_heartbeat_asks_for_a_session_and_says_nothing_else(void **state)
+{
+    (void)state;
+    struct kit kit = start_with(plain);
+
+    answer(&kit,
+           (struct life_answer){ .outcome = LIFE_TAKEN, .is_registration = true, .is_new = true });
+
+    assert_true(kit.life.told.asks);
+    assert_false(kit.life.told.has_status || kit.life.told.has_observed);
+    assert_int_equal(kit.life.told.session.size, 0);
+}
+
+static void test_what_could_not_be_said_without_a_session_is_said_at_once_in_it(void **state)
+{
+    (void)state;
+    struct kit kit = settled();
+    struct life_answer over = { .outcome = LIFE_OVER }, given = taken;
+    kit.life.is_plain = false;
+    kit.life.session = (struct life_session){ .size = 1, .id = "a" };
+    wake(&kit);
+    given.session = TEXT("b");
+
+    uint32_t asking = answer(&kit, over);
+    bool asked = kit.life.told.asks;
+    uint32_t telling = answer(&kit, given);
+
+    assert_true(asking & LIFE_REPORT);
+    assert_true(asked);
+    assert_true(telling & LIFE_REPORT);
+    assert_true(kit.life.told.has_status);
+    assert_int_equal(kit.life.told.session.id[0], 'b');
+    assert_int_equal(kit.life.told.session.sequence, 1);
+}
+
+static void test_each_report_of_a_session_has_a_higher_number(void **state)
+{
+    (void)state;
+    struct kit kit = settled();
+    kit.life.is_plain = false;
+    kit.life.session = (struct life_session){ .size = 1, .sequence = 7, .id = "a" };
+
+    wake(&kit);
+    uint32_t first = kit.life.told.session.sequence;
+    answer(&kit, (struct life_answer){ .outcome = LIFE_MISSED });
+    wake(&kit);
+
+    assert_int_equal(first, 8);
+    assert_int_equal(kit.life.told.session.sequence, 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -795,6 +731,9 @@ int main(void)
         cmocka_unit_test(test_stopping_an_idle_agent_ends_it_at_once),
         cmocka_unit_test(test_a_running_update_gets_its_grace_and_is_not_counted),
         cmocka_unit_test(test_a_second_stop_is_impatient),
+        cmocka_unit_test(test_the_first_heartbeat_asks_for_a_session_and_says_nothing_else),
+        cmocka_unit_test(test_what_could_not_be_said_without_a_session_is_said_at_once_in_it),
+        cmocka_unit_test(test_each_report_of_a_session_has_a_higher_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,25 +150,59 @@ static uint32_t slot_of(const struct story *s, const char *name)
     return slot;
 }
 
-static void beat(struct story *s, uint32_t slot, const struct heartbeat_command *command)
+static enum err_code try_beat(struct story *s, uint32_t slot,
+                              const struct heartbeat_command *command, bool *ret_is_stale)
 {
-    struct heartbeat_result result;
+    struct heartbeat_result result = { .is_stale = false };
     s->is_silent[slot] = false;
     story_command(s);
     bool heard = fleet_heartbeat(&s->fleet, slot, command, &result, &s->err);
-    must(s, done(s, heard));
+    *ret_is_stale = result.is_stale;
+    return done(s, heard);
 }
 
-static void say(struct story *s, const char *name, const char *version, int status,
-                bool is_outdated)
+static void beat(struct story *s, uint32_t slot, const struct heartbeat_command *command)
 {
-    struct heartbeat_command command = { .has_status = status != SAME, .is_outdated = is_outdated };
+    bool is_stale;
+    must(s, try_beat(s, slot, command, &is_stale));
+}
+
+static struct heartbeat_command report_of(const char *version, int status)
+{
+    struct heartbeat_command command = { .has_status = status != SAME };
     if (status != SAME)
         command.status = (uint8_t)status;
     read_version(version, &command.code, &command.config);
     command.has_code = command.code.size > 0;
     command.has_config = command.config.size > 0;
+    return command;
+}
+
+static void say(struct story *s, const char *name, const char *version, int status,
+                bool is_outdated)
+{
+    struct heartbeat_command command = report_of(version, status);
+    command.is_outdated = is_outdated;
     beat(s, slot_of(s, name), &command);
+}
+
+uint32_t story_ask_session(struct story *s, const char *name)
+{
+    struct heartbeat_command command = report_of("ignored/ignored", INSTANCE_FAILED);
+    command.order = HEARTBEAT_ASKS;
+    beat(s, slot_of(s, name), &command);
+    return story_instance(s, name)->session;
+}
+
+enum err_code story_say_ordered(struct story *s, const char *name, uint32_t session,
+                                uint32_t sequence, const char *version, int status,
+                                bool *ret_is_stale)
+{
+    struct heartbeat_command command = report_of(version, status);
+    command.order = HEARTBEAT_ORDERED;
+    command.session = session;
+    command.sequence = sequence;
+    return try_beat(s, slot_of(s, name), &command, ret_is_stale);
 }
 
 void story_say(struct story *s, const char *name, const char *version, int status)

@@ -66,6 +66,14 @@ void story_say(struct story *s, const char *name, const char *version, int statu
 void story_say_all(struct story *s, const char *names, const char *version, int status);
 /* The same by an agent that did not know its present wish when it reported. */
 void story_say_late(struct story *s, const char *name, const char *version, int status);
+/* Asks for a session, which is returned; anything else that the command says is there to be
+ * ignored.
+ */
+uint32_t story_ask_session(struct story *s, const char *name);
+/* The same as story_say() in a session. ERR_NONE: it was taken, unless *ret_is_stale. */
+enum err_code story_say_ordered(struct story *s, const char *name, uint32_t session,
+                                uint32_t sequence, const char *version, int status,
+                                bool *ret_is_stale);
 /* FAILED, with a message. */
 void story_say_broken(struct story *s, const char *name, const char *message);
 void story_say_labels(struct story *s, const char *name, const char *labels);

@@ -167,6 +167,9 @@ class Reference(kit.Case):
         self.ask("POST", "/deploy", {"code_version": "3"}, 409)
         self.beat("web-0", "1", "FAILED", message="port in use")
         self.ask("GET", "/inventory/instances/web-0")
+        session = self.ask("PATCH", kit.instance_path("web-0"), {"session": ""}).json()["session"]
+        self.ask("PATCH", kit.instance_path("web-0"), {"session": session, "sequence": 1})
+        self.ask("PATCH", kit.instance_path("web-0"), {"session": "another", "sequence": 1}, 409)
         self.ask("POST", path + "/retry", {"reason": "port freed"})
         for name in ("web-1", "web-0", "web-2", "web-3"):
             self.reach(name, "2")

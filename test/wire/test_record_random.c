@@ -64,7 +64,7 @@ static void random_instance(struct kit *kit, struct dice *dice, struct instance 
     inst->current = random_version(kit, dice);
     inst->desired = random_version(kit, dice);
     random_order(kit, dice, &inst->assignment);
-    inst->trail_count = (uint8_t)dice_roll(dice, LIMIT_TRAIL + 1);
+    inst->trail_count = dice_roll(dice, LIMIT_TRAIL + 1) & 7u;
     for (size_t i = 0; i < inst->trail_count; i++) {
         inst->trail[i] = (struct trail_entry){ random_number(dice), random_version(kit, dice) };
         inst->trail_waves[i] = (uint8_t)dice_roll(dice, LIMIT_WAVES);

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "wire/refusals.h"
 #include "wire/request.h"
+#include "wire/session.h"
 
 static struct wire_heartbeat take_with(struct kit *kit, const char *body,
                                        struct json_warnings *warnings)
@@ -279,6 +280,15 @@ static void test_wrong_heartbeats_are_refused(void **state)
         { "{'observed_term':0}", ERR_INVALID, "/observed_term", "" },
         { "{'observed_term':9007199254740993}", ERR_INVALID, "/observed_term", "" },
         { "{'observed_generation':4294967296}", ERR_INVALID, "/observed_generation", "" },
+        { "{'session':'s'}", ERR_INVALID, "", "belong together" },
+        { "{'sequence':1}", ERR_INVALID, "", "belong together" },
+        { "{'session':'','sequence':1}", ERR_INVALID, "", "belong together" },
+        { "{'session':'s','sequence':0}", ERR_INVALID, "/sequence", "" },
+        { "{'session':'s','sequence':4294967296}", ERR_INVALID, "/sequence", "" },
+        { "{'session':7,'sequence':1}", ERR_INVALID, "/session", "" },
+        { "{'session':'','updates':{'session':'s'}}", ERR_INVALID, "/updates/session", "" },
+        { "{'sequence':1,'session':'s','updates':{'sequence':2}}", ERR_INVALID, "/updates/sequence",
+          "" },
         { "{'labels':[]}", ERR_INVALID, "/labels", "" },
         { "{'labels':{'a':true}}", ERR_INVALID, "/labels/a", "not a text" },
         { "{'message':['x']}", ERR_INVALID, "/message", "" },
@@ -295,6 +305,8 @@ static void test_a_heartbeat_keeps_to_its_limits(void **state)
           "/code_version", "too long" },
         { long_body(kit, "{'current_state':{'ConfigurationVersion':'", LIMIT_VERSION + 1, "'}}"),
           ERR_INVALID, "/current_state/ConfigurationVersion", "too long" },
+        { long_body(kit, "{'sequence':1,'session':'", WIRE_SESSION_MAX + 1, "'}"), ERR_INVALID,
+          "/session", "too long" },
         { long_body(kit, "{'message':'", LIMIT_MESSAGE + 1, "'}"), ERR_INVALID, "/message",
           "too long" },
         { long_body(kit, "{'labels':{'k':'", LIMIT_LABEL_VALUE + 1, "'}}"), ERR_INVALID,
@@ -309,6 +321,60 @@ static void test_a_heartbeat_keeps_to_its_limits(void **state)
                      UINT32_MAX);
 
     REFUSE(kit, read_heartbeat, over);
+}
+
+/* ---- sessions ------------------------------------------------------------------------------- */
+
+static void test_an_empty_session_asks_for_one(void **state)
+{
+    struct wire_heartbeat asks = take(*state, "{'session':''}");
+    struct wire_heartbeat nested = take(*state, "{'updates':{'session':''}}");
+    struct wire_heartbeat none = take(*state, "{'session':null}");
+
+    assert_int_equal(asks.command.order, HEARTBEAT_ASKS);
+    assert_int_equal(nested.command.order, HEARTBEAT_ASKS);
+    assert_int_equal(none.command.order, HEARTBEAT_PLAIN);
+}
+
+static void test_session_and_sequence_order_a_report(void **state)
+{
+    struct wire_heartbeat h = take(*state, "{'session':'abc','updates':{'sequence':4294967295}}");
+
+    assert_int_equal(h.command.order, HEARTBEAT_ORDERED);
+    assert_int_equal(h.command.sequence, UINT32_MAX);
+    assert_text(h.session, "abc");
+}
+
+static void test_a_session_is_known_by_the_process_that_gave_it(void **state)
+{
+    (void)state;
+    char space[WIRE_SESSION_SIZE];
+    const uint32_t numbers[] = { 1, 9, 10, 255, 0xabcdef, UINT32_MAX };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct text session = wire_session_text(0xfeed, numbers[i], space);
+        assert_int_equal(wire_session_number(session, 0xfeed), numbers[i]);
+        assert_int_equal(wire_session_number(session, 0xfeee), 0);
+    }
+}
+
+static void test_what_was_never_printed_is_no_session(void **state)
+{
+    (void)state;
+    const char *const list[] = { "",
+                                 "1",
+                                 "000000000000feed",
+                                 "000000000000feed-",
+                                 "000000000000feed-01",
+                                 "000000000000feed-A",
+                                 "000000000000feed-1 ",
+                                 "000000000000feed-100000001",
+                                 "000000000000feed-z",
+                                 "000000000000feed-0",
+                                 "000000000000FEED-1" };
+
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        assert_int_equal(wire_session_number(text_from(list[i]), 0xfeed), 0);
 }
 
 int main(void)
@@ -328,6 +394,10 @@ int main(void)
         TEST(test_different_values_for_one_field_are_refused),
         TEST(test_wrong_heartbeats_are_refused),
         TEST(test_a_heartbeat_keeps_to_its_limits),
+        TEST(test_an_empty_session_asks_for_one),
+        TEST(test_session_and_sequence_order_a_report),
+        TEST(test_a_session_is_known_by_the_process_that_gave_it),
+        TEST(test_what_was_never_printed_is_no_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * life_tables.c - the two machines of an agent, see life.h. What their guards ask and their effects
+ * do stands in life.c. */
+#include "agent/life.h"
+
+/* clang-format off */
+#define DO(effect) SM_DO(uplink, effect)
+#define ROW(from, on, when, to, then) SM_ROW(uplink, from, on, when, to, then)
+static const struct sm_row uplink_rows[] = {
+    /*  from                on              when             to                  then                                */
+    ROW(UPLINK_NEW,         UPLINK_START,   UPLINK_IS_KNOWN, UPLINK_REPORTING,   DO(UPLINK_REPORT)),
+    ROW(UPLINK_NEW,         UPLINK_START,   UPLINK_ALWAYS,   UPLINK_REGISTERING, DO(UPLINK_REGISTER)),
+    ROW(UPLINK_NEW,         UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
+
+    ROW(UPLINK_REGISTERING, UPLINK_TAKEN,   UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_KEEP) | DO(UPLINK_REPORT)),
+    ROW(UPLINK_REGISTERING, UPLINK_UNKNOWN, UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_BACK_OFF)),
+    ROW(UPLINK_REGISTERING, UPLINK_DENIED,  UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_DROP) | DO(UPLINK_BACK_OFF)),
+    ROW(UPLINK_REGISTERING, UPLINK_MISSED,  UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_BACK_OFF)),
+    ROW(UPLINK_REGISTERING, UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
+    ROW(UPLINK_REGISTERING, UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
+
+    ROW(UPLINK_STRANGER,    UPLINK_TIMER,   UPLINK_ALWAYS,   UPLINK_REGISTERING, DO(UPLINK_REGISTER)),
+    ROW(UPLINK_STRANGER,    UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
+    ROW(UPLINK_STRANGER,    UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
+
+    ROW(UPLINK_REPORTING,   UPLINK_TAKEN,   UPLINK_HAS_NEWS, SM_STAY,            DO(UPLINK_HEED) | DO(UPLINK_REPORT)),
+    ROW(UPLINK_REPORTING,   UPLINK_TAKEN,   UPLINK_ALWAYS,   UPLINK_RESTING,     DO(UPLINK_HEED) | DO(UPLINK_REST)),
+    ROW(UPLINK_REPORTING,   UPLINK_UNKNOWN, UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_BACK_OFF)),
+    ROW(UPLINK_REPORTING,   UPLINK_DENIED,  UPLINK_ALWAYS,   UPLINK_STRANGER,    DO(UPLINK_DROP) | DO(UPLINK_BACK_OFF)),
+    ROW(UPLINK_REPORTING,   UPLINK_NO_WAIT, UPLINK_ALWAYS,   SM_STAY,            DO(UPLINK_REPORT)),
+    ROW(UPLINK_REPORTING,   UPLINK_OVER,    UPLINK_ALWAYS,   SM_STAY,            DO(UPLINK_REPORT)),
+    ROW(UPLINK_REPORTING,   UPLINK_MISSED,  UPLINK_ALWAYS,   UPLINK_CUT_OFF,     DO(UPLINK_BACK_OFF)),
+    ROW(UPLINK_REPORTING,   UPLINK_TELL,    UPLINK_IS_HELD,  SM_STAY,            DO(UPLINK_REPORT)),
+    ROW(UPLINK_REPORTING,   UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
+    ROW(UPLINK_REPORTING,   UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
+
+    ROW(UPLINK_RESTING,     UPLINK_TIMER,   UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_REPORT)),
+    ROW(UPLINK_RESTING,     UPLINK_TELL,    UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_REPORT)),
+    ROW(UPLINK_RESTING,     UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
+
+    ROW(UPLINK_CUT_OFF,     UPLINK_TIMER,   UPLINK_ALWAYS,   UPLINK_REPORTING,   DO(UPLINK_REPORT)),
+    ROW(UPLINK_CUT_OFF,     UPLINK_TELL,    UPLINK_ALWAYS,   SM_STAY,            0),
+    ROW(UPLINK_CUT_OFF,     UPLINK_STOP,    UPLINK_ALWAYS,   UPLINK_CLOSED,      DO(UPLINK_HANG_UP)),
+};
+#undef ROW
+#undef DO
+
+#define DO(effect) SM_DO(duty, effect)
+#define ROW(from, on, when, to, then) SM_ROW(duty, from, on, when, to, then)
+static const struct sm_row duty_rows[] = {
+    /*  from           on          when             to             then                            */
+    ROW(DUTY_NEW,      DUTY_START, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
+    ROW(DUTY_NEW,      DUTY_STOP,  DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_EXIT)),
+
+    ROW(DUTY_READING,  DUTY_ENDED, DUTY_CAN_PROBE,  DUTY_PROBING,  DO(DUTY_PROBE)),
+    ROW(DUTY_READING,  DUTY_ENDED, DUTY_ALWAYS,     DUTY_JUDGING,  0),
+    ROW(DUTY_READING,  DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
+    ROW(DUTY_READING,  DUTY_STOP,  DUTY_ALWAYS,     DUTY_ENDING,   DO(DUTY_KILL)),
+
+    ROW(DUTY_PROBING,  DUTY_ENDED, DUTY_ALWAYS,     DUTY_JUDGING,  0),
+    ROW(DUTY_PROBING,  DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
+    ROW(DUTY_PROBING,  DUTY_STOP,  DUTY_ALWAYS,     DUTY_ENDING,   DO(DUTY_KILL)),
+
+    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_IS_CONTENT, DUTY_IDLE,     DO(DUTY_SETTLE) | DO(DUTY_LATER)),
+    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_MUST_PAUSE, DUTY_PAUSING,  DO(DUTY_PAUSE)),
+    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_MAY_TRY,    DUTY_UPDATING, DO(DUTY_UPDATE)),
+    ROW(DUTY_JUDGING,  DUTY_JUDGE, DUTY_ALWAYS,     DUTY_IDLE,     DO(DUTY_GIVE_UP) | DO(DUTY_LATER)),
+
+    ROW(DUTY_IDLE,     DUTY_ORDER, DUTY_ALWAYS,     DUTY_JUDGING,  0),
+    ROW(DUTY_IDLE,     DUTY_TIMER, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
+    ROW(DUTY_IDLE,     DUTY_STOP,  DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_EXIT)),
+
+    ROW(DUTY_UPDATING, DUTY_ENDED, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
+    ROW(DUTY_UPDATING, DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
+    ROW(DUTY_UPDATING, DUTY_STOP,  DUTY_ALWAYS,     DUTY_ENDING,   DO(DUTY_GRACE)),
+
+    ROW(DUTY_PAUSING,  DUTY_TIMER, DUTY_ALWAYS,     DUTY_READING,  DO(DUTY_READ)),
+    ROW(DUTY_PAUSING,  DUTY_ORDER, DUTY_IS_OTHER,   DUTY_JUDGING,  0),
+    ROW(DUTY_PAUSING,  DUTY_ORDER, DUTY_ALWAYS,     SM_STAY,       0),
+    ROW(DUTY_PAUSING,  DUTY_STOP,  DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_EXIT)),
+
+    ROW(DUTY_ENDING,   DUTY_ENDED, DUTY_ALWAYS,     DUTY_STOPPED,  DO(DUTY_UNCOUNT) | DO(DUTY_EXIT)),
+    ROW(DUTY_ENDING,   DUTY_TIMER, DUTY_ALWAYS,     SM_STAY,       DO(DUTY_KILL)),
+    ROW(DUTY_ENDING,   DUTY_STOP,  DUTY_ALWAYS,     SM_STAY,       DO(DUTY_KILL)),
+};
+#undef ROW
+#undef DO
+/* clang-format on */
+
+const struct sm_machine uplink_machine = {
+    .name = "agent_uplink",
+    .meaning = "how an agent stands with the server",
+    .states = SM_WORDS(uplink_state, UPLINK_STATES),
+    .events = SM_WORDS(uplink_event, UPLINK_EVENTS),
+    .guards = SM_WORDS(uplink_guard, UPLINK_GUARDS),
+    .effects = SM_WORDS(uplink_effect, UPLINK_EFFECTS),
+    .rows = uplink_rows,
+    .row_count = sizeof uplink_rows / sizeof uplink_rows[0],
+    .initial = UPLINK_NEW,
+    .final = SM_SET(UPLINK_CLOSED),
+};
+
+const struct sm_machine duty_machine = {
+    .name = "agent_duty",
+    .meaning = "what an agent does about a wish",
+    .states = SM_WORDS(duty_state, DUTY_STATES),
+    .events = SM_WORDS(duty_event, DUTY_EVENTS),
+    .guards = SM_WORDS(duty_guard, DUTY_GUARDS),
+    .effects = SM_WORDS(duty_effect, DUTY_EFFECTS),
+    .rows = duty_rows,
+    .row_count = sizeof duty_rows / sizeof duty_rows[0],
+    .initial = DUTY_NEW,
+    .final = SM_SET(DUTY_STOPPED),
+};
