@@ -56,17 +56,23 @@ void member_wish_nothing(struct fleet *fleet, uint32_t slot)
 
 /* ---- the trail (5.1) ------------------------------------------------------------------------ */
 
+/* Entry `i` goes, the newer ones move up. */
+static void trail_drop(struct fleet *fleet, struct instance *inst, size_t i)
+{
+    size_t newer = inst->trail_count - i - 1;
+    fleet_set_version(fleet, &inst->trail[i].previous, (struct version){ 0 });
+    memmove(inst->trail + i, inst->trail + i + 1, newer * sizeof inst->trail[0]);
+    memmove(inst->trail_waves + i, inst->trail_waves + i + 1, newer);
+    inst->trail[--inst->trail_count] = (struct trail_entry){ 0 };
+}
+
 static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t rollout, uint32_t wave,
                        struct version previous)
 {
     if (inst->trail_count > 0 && inst->trail[inst->trail_count - 1].rollout == rollout)
         return; /* another attempt: what ran before the first one counts */
-    if (inst->trail_count == LIMIT_TRAIL) {
-        fleet_set_version(fleet, &inst->trail[0].previous, (struct version){ 0 });
-        memmove(inst->trail, inst->trail + 1, (LIMIT_TRAIL - 1) * sizeof inst->trail[0]);
-        memmove(inst->trail_waves, inst->trail_waves + 1, LIMIT_TRAIL - 1);
-        inst->trail_count--;
-    }
+    if (inst->trail_count == LIMIT_TRAIL)
+        trail_drop(fleet, inst, 0);
     inst->trail_waves[inst->trail_count] = (uint8_t)wave;
     struct trail_entry *top = &inst->trail[inst->trail_count++];
     *top = (struct trail_entry){ .rollout = rollout };
@@ -76,15 +82,10 @@ static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t roll
 static void trail_remove(struct fleet *fleet, struct instance *inst, uint32_t rollout)
 {
     for (size_t i = 0; i < inst->trail_count; i++) {
-        if (inst->trail[i].rollout != rollout)
-            continue;
-        fleet_set_version(fleet, &inst->trail[i].previous, (struct version){ 0 });
-        memmove(inst->trail + i, inst->trail + i + 1,
-                (inst->trail_count - i - 1) * sizeof inst->trail[0]);
-        memmove(inst->trail_waves + i, inst->trail_waves + i + 1, inst->trail_count - i - 1);
-        inst->trail_count--;
-        inst->trail[inst->trail_count] = (struct trail_entry){ 0 };
-        return;
+        if (inst->trail[i].rollout == rollout) {
+            trail_drop(fleet, inst, i);
+            return;
+        }
     }
 }
 
