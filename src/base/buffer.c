@@ -66,27 +66,13 @@ static bool make_room(struct buffer *buffer, size_t count)
     return true;
 }
 
-char *buffer_reserve(struct buffer *buffer, size_t count)
+char *buffer_reserve_more(struct buffer *buffer, size_t count)
 {
     if (!make_room(buffer, count))
         return NULL;
     char *room = buffer->data + buffer->size;
     buffer->size += count;
     return room;
-}
-
-void buffer_add(struct buffer *buffer, struct text t)
-{
-    char *room = buffer_reserve(buffer, t.size);
-    if (room && t.size)
-        memcpy(room, t.data, t.size);
-}
-
-void buffer_add_byte(struct buffer *buffer, char byte)
-{
-    char *room = buffer_reserve(buffer, 1);
-    if (room)
-        *room = byte;
 }
 
 /* Writes the digits of `value` so that they end at `end`; returns where they begin. */
@@ -117,10 +103,12 @@ void buffer_add_padded(struct buffer *buffer, uint64_t value, unsigned width)
 {
     char digits[U64_DIGITS], *end = digits + sizeof digits;
     const char *begin = write_digits(end, value);
-    size_t count = (size_t)(end - begin);
-    for (size_t i = count; i < width && !buffer->failed; i++)
-        buffer_add_byte(buffer, '0');
-    buffer_add(buffer, (struct text){ begin, count });
+    size_t count = (size_t)(end - begin), zeros = count < width ? width - count : 0;
+    char *room = buffer_reserve(buffer, zeros + count);
+    if (!room)
+        return;
+    memset(room, '0', zeros);
+    memcpy(room + zeros, begin, count);
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

@@ -64,27 +64,34 @@ static unsigned days_in_month(unsigned year, unsigned month)
     return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
 }
 
+/* Two digits at once. */
+static void put_two(char *at, unsigned value)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    memcpy(at, pairs + (size_t)2 * value, 2);
+}
+
 void format_time(struct buffer *out, int64_t ms)
 {
     assert(ms >= 0 && ms < TIME_END_MS);
     struct date date = date_of(ms / DAY_MS);
-    const struct {
-        int64_t value;
-        unsigned width;
-        char after;
-    } parts[] = {
-        { date.year, 4, '-' },
-        { date.month, 2, '-' },
-        { date.day, 2, 'T' },
-        { ms / HOUR_MS % 24, 2, ':' },
-        { ms / MINUTE_MS % 60, 2, ':' },
-        { ms / SECOND_MS % 60, 2, '.' },
-        { ms % SECOND_MS, 3, 'Z' },
-    };
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        buffer_add_padded(out, (uint64_t)parts[i].value, parts[i].width);
-        buffer_add_byte(out, parts[i].after);
-    }
+    unsigned rest = (unsigned)(ms % DAY_MS);
+    char *at = buffer_reserve(out, sizeof "2031-01-01T10:00:00.000Z" - 1);
+    if (!at)
+        return;
+    memcpy(at, "0000-00-00T00:00:00.000Z", sizeof "0000-00-00T00:00:00.000Z" - 1);
+    put_two(at, date.year / 100);
+    put_two(at + 2, date.year % 100);
+    put_two(at + 5, date.month);
+    put_two(at + 8, date.day);
+    put_two(at + 11, rest / (unsigned)HOUR_MS);
+    put_two(at + 14, rest / (unsigned)MINUTE_MS % 60);
+    put_two(at + 17, rest / (unsigned)SECOND_MS % 60);
+    put_two(at + 20, rest % (unsigned)SECOND_MS / 10);
+    at[22] = (char)('0' + rest % 10);
 }
 
 static bool is_digit(char c)

@@ -53,10 +53,26 @@ static size_t quote_special(struct buffer *out, struct text t)
     return 1;
 }
 
+#define EACH_BYTE 0x0101010101010101ull /* times a byte: eight of it */
+
+/* Whether one of eight bytes is special, by the carries into their highest bits: below a space, one
+ * of two characters (which the xor makes 0), or 127 and above. */
+static bool has_special(const char *eight)
+{
+    const uint64_t high = EACH_BYTE * 0x80;
+    uint64_t bytes;
+    memcpy(&bytes, eight, sizeof bytes);
+    uint64_t quote = bytes ^ EACH_BYTE * '"', backslash = bytes ^ EACH_BYTE * '\\';
+    uint64_t low = (bytes - EACH_BYTE * ' ') | (quote - EACH_BYTE) | (backslash - EACH_BYTE);
+    return ((low | (bytes + EACH_BYTE) | bytes) & high) != 0;
+}
+
 /* Bytes at the start of `t` that need no look. */
 static size_t plain_size(struct text t)
 {
     size_t size = 0;
+    while (t.size - size >= 8 && !has_special(t.data + size))
+        size += 8;
     while (size < t.size && !is_special[(unsigned char)t.data[size]])
         size++;
     return size;
@@ -150,25 +166,6 @@ void json_end_list(struct json_writer *w)
     end(w, ']');
 }
 
-void json_key(struct json_writer *w, const char *key)
-{
-    size_t size = strlen(key);
-    uint64_t bit = 1ull << w->depth;
-    bool has_comma = (w->has_items & bit) != 0;
-    char *room = buffer_reserve(w->out, has_comma + size + 3);
-    assert(!w->after_key);
-    w->has_items |= bit;
-    w->after_key = true;
-    if (room == NULL)
-        return;
-    if (has_comma)
-        *room++ = ',';
-    room[0] = '"';
-    memcpy(room + 1, key, size);
-    room[size + 1] = '"';
-    room[size + 2] = ':';
-}
-
 void json_key_text(struct json_writer *w, struct text key)
 {
     assert(!w->after_key);
@@ -204,6 +201,15 @@ void json_write_raw(struct json_writer *w, struct text json)
     buffer_add(w->out, json);
 }
 
+void json_write_again(struct json_writer *w, size_t at, size_t size)
+{
+    begin_item(w);
+    assert(w->out->failed || (at <= w->out->size && size <= w->out->size - at));
+    char *room = buffer_reserve(w->out, size); /* which may move the output */
+    if (room)
+        memcpy(room, w->out->data + at, size);
+}
+
 void json_write_bool(struct json_writer *w, bool value)
 {
     json_write_raw(w, value ? TEXT("true") : TEXT("false"));
@@ -224,51 +230,6 @@ void json_write_time(struct json_writer *w, int64_t ms)
     buffer_add_byte(w->out, '"');
     format_time(w->out, ms);
     buffer_add_byte(w->out, '"');
-}
-
-void json_put_text(struct json_writer *w, const char *key, struct text t)
-{
-    json_key(w, key);
-    json_write_text(w, t);
-}
-
-void json_put_text_or_null(struct json_writer *w, const char *key, struct text t)
-{
-    json_key(w, key);
-    if (t.size == 0)
-        json_write_null(w);
-    else
-        json_write_text(w, t);
-}
-
-void json_put_i64(struct json_writer *w, const char *key, int64_t value)
-{
-    json_key(w, key);
-    json_write_i64(w, value);
-}
-
-void json_put_u64(struct json_writer *w, const char *key, uint64_t value)
-{
-    json_key(w, key);
-    json_write_u64(w, value);
-}
-
-void json_put_bool(struct json_writer *w, const char *key, bool value)
-{
-    json_key(w, key);
-    json_write_bool(w, value);
-}
-
-void json_put_null(struct json_writer *w, const char *key)
-{
-    json_key(w, key);
-    json_write_null(w);
-}
-
-void json_put_time(struct json_writer *w, const char *key, int64_t ms)
-{
-    json_key(w, key);
-    json_write_time(w, ms);
 }
 
 /* ---- tables --------------------------------------------------------------------------------- */
