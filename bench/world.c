@@ -339,11 +339,14 @@ void world_list(struct world *world, uint32_t number, unsigned limit)
 {
     struct fleet *fleet = engine_fleet(world->engine);
     struct json_writer w = begin_reply(world);
+    uint32_t slots[64 + 1], slot = fleet_next(fleet, name_of(world, number), true);
     json_begin_list(&w);
-    uint32_t slot = fleet_next(fleet, name_of(world, number), true);
-    for (unsigned i = 0; i < limit && slot != FLEET_NONE; i++) {
-        wire_write_instance(&w, fleet, slot, false);
-        slot = fleet_after(fleet, slot);
+    while (limit > 0 && slot != FLEET_NONE) { /* as src/http/inventory.c does */
+        uint32_t want = limit < 64 ? limit : 64;
+        uint32_t found = (uint32_t)fleet_list(fleet, slot, slots, want + 1);
+        wire_write_instances(&w, fleet, slots, found < want ? found : want);
+        slot = found > want ? slots[want] : FLEET_NONE;
+        limit -= want;
     }
     json_end_list(&w);
 }

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <string.h>
 
 /* A bijection, so that no two items are equal; the greater one stands above. */
 static uint32_t priority(uint32_t item)
@@ -206,6 +207,70 @@ uint32_t ordered_build(struct ordered *o, const uint32_t *items, size_t count)
         ordered_append(o, &root, items[i]);
     ordered_finish(o, &root);
     return root;
+}
+
+/* The items above the present one whose turn comes later, nearest last. Of a path with more of them
+ * the farthest are forgotten; a search finds them again. */
+#define PATH_MAX_ITEMS 64u
+struct path {
+    uint32_t items[PATH_MAX_ITEMS];
+    uint32_t count;
+    bool has_forgotten;
+};
+
+static void path_push(struct path *path, uint32_t item)
+{
+    if (path->count == PATH_MAX_ITEMS) {
+        path->count /= 2;
+        memmove(path->items, path->items + path->count, path->count * sizeof path->items[0]);
+        path->has_forgotten = true;
+    }
+    path->items[path->count++] = item;
+}
+
+/* From `at` to `item`, which is below it. */
+static void path_find(const struct ordered *o, struct path *path, uint32_t at, uint32_t item)
+{
+    *path = (struct path){ .count = 0 };
+    while (at != item) {
+        assert(at != ORDERED_NONE);
+        bool is_later = o->compare(o->ctx, at, item) > 0;
+        if (is_later)
+            path_push(path, at);
+        at = is_later ? o->links[at].left : o->links[at].right;
+    }
+}
+
+/* The item after `item`, to which `path` leads, and which it leads to afterwards. */
+static uint32_t path_next(const struct ordered *o, struct path *path, uint32_t root, uint32_t item)
+{
+    uint32_t at = o->links[item].right;
+    if (at == ORDERED_NONE && path->count == 0) {
+        uint32_t next = path->has_forgotten ? ordered_after(o, root, item) : ORDERED_NONE;
+        if (next != ORDERED_NONE)
+            path_find(o, path, root, next);
+        return next;
+    }
+    if (at == ORDERED_NONE)
+        return path->items[--path->count];
+    for (; o->links[at].left != ORDERED_NONE; at = o->links[at].left)
+        path_push(path, at);
+    return at;
+}
+
+size_t ordered_take(const struct ordered *o, uint32_t root, uint32_t first, uint32_t *ret,
+                    size_t max)
+{
+    struct path path;
+    size_t count = 0;
+    if (max > 0)
+        path_find(o, &path, root, first);
+    for (uint32_t at = first; at != ORDERED_NONE && count < max;) {
+        ret[count++] = at;
+        if (count < max)
+            at = path_next(o, &path, root, at);
+    }
+    return count;
 }
 
 /* The items whose turn has not come stand as a stack at the end of the list: written and waiting

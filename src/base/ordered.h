@@ -50,6 +50,10 @@ uint32_t ordered_build(struct ordered *o, const uint32_t *items, size_t count);
  * again, good for anything else, after ordered_finish(). */
 void ordered_append(struct ordered *o, uint32_t *root, uint32_t item);
 void ordered_finish(struct ordered *o, uint32_t *root);
+/* Writes up to `max` items to `ret`, in order, from `first` on, which is in the set; returns how
+ * many: less than `max` only at the end. One search, then a step for each. */
+size_t ordered_take(const struct ordered *o, uint32_t root, uint32_t first, uint32_t *ret,
+                    size_t max);
 /* Writes the items of a set to `ret`, in order and in linear time; `count` is how many it has. */
 void ordered_list(const struct ordered *o, uint32_t root, uint32_t *ret, size_t count);
 

@@ -183,6 +183,11 @@ uint32_t fleet_after(const struct fleet *fleet, uint32_t slot)
     return ordered_after(&fleet->by_name, fleet->names, slot);
 }
 
+size_t fleet_list(const struct fleet *fleet, uint32_t slot, uint32_t *ret, size_t max)
+{
+    return slot == FLEET_NONE ? 0 : ordered_take(&fleet->by_name, fleet->names, slot, ret, max);
+}
+
 struct rollout *fleet_rollout_of(const struct fleet *fleet, const struct instance *inst)
 {
     if (inst->placed.live == 0)

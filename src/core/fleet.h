@@ -243,6 +243,9 @@ uint32_t fleet_find(const struct fleet *fleet, struct text key); /* slot, or FLE
 /* In order of keys: the first whose key is > `after` (>= it when `or_equal`), or FLEET_NONE. */
 uint32_t fleet_next(const struct fleet *fleet, struct text after, bool or_equal);
 uint32_t fleet_after(const struct fleet *fleet, uint32_t slot);
+/* Up to `max` of them, from `slot` on (FLEET_NONE: none), for much less than a call for each.
+ * Returns how many; less than `max` only at the end. */
+size_t fleet_list(const struct fleet *fleet, uint32_t slot, uint32_t *ret, size_t max);
 
 struct rollout *fleet_rollout(const struct fleet *fleet, uint32_t number); /* NULL: none */
 /* The live one with the lowest number, or NULL. */

@@ -292,6 +292,32 @@ static bool passes(const struct fleet *fleet, const struct instance *inst, const
             selector_matches(&f->selector, &fleet->labels, inst->labels));
 }
 
+/* How far a page is. */
+struct page {
+    uint64_t limit, count; /* of instances in it */
+    uint32_t examined;
+    uint32_t slot; /* the next one to look at, or FLEET_NONE */
+    uint32_t last; /* the newest that was looked at */
+};
+
+#define SOME 64u /* instances looked at together */
+
+static void write_some(struct api_call *call, const struct filter *filter, struct page *page)
+{
+    const struct fleet *fleet = engine_fleet(call->api->engine);
+    uint32_t slots[SOME + 1], passing[SOME], passing_count = 0;
+    size_t found = fleet_list(fleet, page->slot, slots, SOME + 1), i = 0;
+    for (; i < found && i < SOME && page->count < page->limit; i++, page->examined++) {
+        if (!passes(fleet, fleet_at(fleet, slots[i]), filter))
+            continue;
+        passing[passing_count++] = slots[i];
+        page->count++;
+    }
+    wire_write_instances(&call->w, fleet, passing, passing_count);
+    page->last = i > 0 ? slots[i - 1] : page->last;
+    page->slot = i < found ? slots[i] : FLEET_NONE;
+}
+
 /* A page in order of keys. The cursor is the key of the last instance looked at, so that it
  * survives whatever is added or removed; a page of a filtered list may end early, with a cursor. */
 void inventory_list(struct api_call *call)
@@ -307,31 +333,22 @@ void inventory_list(struct api_call *call)
         return;
     }
     bool is_first = !api_param(call, "cursor", &cursor);
-    uint64_t count = 0;
-    uint32_t examined = 0;
-    uint32_t last = FLEET_NONE;
-    uint32_t slot = fleet_next(fleet, cursor, is_first);
+    struct page page = { .limit = limit, .slot = fleet_next(fleet, cursor, is_first) };
     json_begin_object(&call->w);
     json_key(&call->w, "instances");
     json_begin_list(&call->w);
-    for (; slot != FLEET_NONE && count < limit && examined < EXAMINED_MAX;
-         slot = fleet_after(fleet, slot), examined++) {
-        last = slot;
-        if (!passes(fleet, fleet_at(fleet, slot), &filter))
-            continue;
-        wire_write_instance(&call->w, fleet, slot, false);
-        count++;
-    }
+    while (page.slot != FLEET_NONE && page.count < limit && page.examined < EXAMINED_MAX)
+        write_some(call, &filter, &page);
     json_end_list(&call->w);
-    json_put_u64(&call->w, "count", count);
+    json_put_u64(&call->w, "count", page.count);
     if (filter.is_any)
         json_put_u64(&call->w, "total", fleet->instance_count);
-    else if (is_first && slot == FLEET_NONE)
-        json_put_u64(&call->w, "total", count);
+    else if (is_first && page.slot == FLEET_NONE)
+        json_put_u64(&call->w, "total", page.count);
     else
         json_put_null(&call->w, "total"); /* counting the rest would cost a walk over the fleet */
-    if (slot != FLEET_NONE && last != FLEET_NONE)
-        json_put_text(&call->w, "next_cursor", instance_key(fleet_at(fleet, last)));
+    if (page.slot != FLEET_NONE && page.examined > 0)
+        json_put_text(&call->w, "next_cursor", instance_key(fleet_at(fleet, page.last)));
     else
         json_put_null(&call->w, "next_cursor");
     json_end_object(&call->w);

@@ -208,15 +208,60 @@ static void put_trail(struct json_writer *w, const struct fleet *fleet, const st
     json_end_list(w);
 }
 
-void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint32_t slot,
-                         bool with_trail)
+/* Where in the output a value was written that may come again: sets of labels and pairs of versions
+ * are few, and rendering one costs more than copying it. Nothing is taken from a buffer that
+ * failed.
+ */
+#define RECENT_COUNT 16u /* a power of 2 */
+struct recent {
+    uint64_t id; /* 0: nothing; empty values are not kept */
+    size_t at, size;
+};
+struct recents {
+    struct recent labels[RECENT_COUNT], versions[RECENT_COUNT];
+};
+
+static bool write_again(struct json_writer *w, const struct recent *recent, uint64_t id)
+{
+    if (recent->id != id || id == 0 || w->out->failed)
+        return false;
+    json_write_again(w, recent->at, recent->size);
+    return true;
+}
+
+static void put_labels(struct json_writer *w, const struct fleet *fleet, uint32_t labels,
+                       struct recents *recents)
+{
+    struct recent *recent = &recents->labels[labels % RECENT_COUNT];
+    json_key(w, "labels");
+    if (write_again(w, recent, labels))
+        return;
+    size_t at = w->out->size;
+    wire_write_labels(w, fleet, labels);
+    *recent = (struct recent){ labels, at, w->out->size - at };
+}
+
+static void put_version(struct json_writer *w, const struct fleet *fleet, const char *key,
+                        struct version v, struct recents *recents)
+{
+    struct recent *recent = &recents->versions[(v.code + 3 * v.config) % RECENT_COUNT];
+    uint64_t id = (uint64_t)v.code << 32 | v.config;
+    json_key(w, key);
+    if (write_again(w, recent, id))
+        return;
+    size_t at = w->out->size;
+    wire_write_version(w, fleet, v);
+    *recent = (struct recent){ id, at, w->out->size - at };
+}
+
+static void write_instance(struct json_writer *w, const struct fleet *fleet, uint32_t slot,
+                           bool with_trail, struct recents *recents)
 {
     const struct instance *inst = fleet_at(fleet, slot);
     json_begin_object(w);
     json_put_text_or_null(w, "name", instance_name(inst));
     json_put_text_or_null(w, "ip", instance_ip(inst));
-    json_key(w, "labels");
-    wire_write_labels(w, fleet, inst->labels);
+    put_labels(w, fleet, inst->labels, recents);
     json_put_u64(w, "status", inst->status);
     json_put_text(w, "status_name", text_from(sm_word_at(&instance_machine.states, inst->status)));
     json_put_bool(w, "online", inst->presence == PRESENCE_ONLINE);
@@ -224,15 +269,43 @@ void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint3
     json_put_time(w, "last_seen", inst->last_seen);
     json_put_time(w, "registered_at", inst->registered_at);
     json_put_i64(w, "clock_skew_ms", inst->clock_skew_ms);
-    put_state(w, fleet, "current_state", inst->current);
+    put_version(w, fleet, "current_state", inst->current, recents);
     json_put_bool(w, "update_needed", instance_needs_update(inst));
     json_put_u64(w, "generation", inst->generation);
-    put_state(w, fleet, "desired_state", inst->desired);
+    put_version(w, fleet, "desired_state", inst->desired, recents);
     put_member(w, fleet, inst);
     json_put_text(w, "message", fleet_text(fleet, inst->message));
     if (with_trail)
         put_trail(w, fleet, inst);
     json_end_object(w);
+}
+
+void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint32_t slot,
+                         bool with_trail)
+{
+    struct recents recents = { .labels = { { 0 } } };
+    write_instance(w, fleet, slot, with_trail, &recents);
+}
+
+/* A record is asked for 16 ahead and its texts 8 ahead: neighbours in the list are far apart in
+ * memory. */
+static void prefetch(const struct fleet *fleet, const uint32_t *slots, uint32_t i, uint32_t count)
+{
+    if (i + 16 < count)
+        for (size_t at = 0; at < sizeof(struct instance); at += 64)
+            __builtin_prefetch((const char *)fleet_at(fleet, slots[i + 16]) + at);
+    if (i + 8 < count)
+        __builtin_prefetch(fleet_at(fleet, slots[i + 8])->texts);
+}
+
+void wire_write_instances(struct json_writer *w, const struct fleet *fleet, const uint32_t *slots,
+                          uint32_t count)
+{
+    struct recents recents = { .labels = { { 0 } } };
+    for (uint32_t i = 0; i < count; i++) {
+        prefetch(fleet, slots, i, count);
+        write_instance(w, fleet, slots[i], false, &recents);
+    }
 }
 
 /* ---- the reply to a heartbeat --------------------------------------------------------------- */

@@ -38,6 +38,10 @@ void wire_write_verbs(struct json_writer *w, uint32_t verbs);
  * else of its newest order; deadline_at only while a deadline acts. */
 void wire_write_instance(struct json_writer *w, const struct fleet *fleet, uint32_t slot,
                          bool with_trail);
+/* Several without their trails into a list that is open. What neighbours have in common, labels and
+ * versions, is made once and copied. */
+void wire_write_instances(struct json_writer *w, const struct fleet *fleet, const uint32_t *slots,
+                          uint32_t count);
 
 /* `store_fails_since`: when the store stopped accepting writes, in ms; 0: it works. */
 void wire_write_rollout(struct json_writer *w, const struct fleet *fleet, const struct rollout *r,

@@ -243,6 +243,51 @@ static void test_a_list_needs_no_room_but_its_own_whatever_the_shape(void **stat
     model_release(&m);
 }
 
+static void test_taking_some_gives_what_walking_gives(void **state)
+{
+    struct model m;
+    struct dice dice = { 38 };
+    uint32_t some[ITEMS + 1];
+    (void)state;
+    model_init(&m, &dice);
+    for (uint32_t item = 0; item < ITEMS; item++)
+        toggle(&m, item, 0);
+
+    for (uint32_t from = 0; from < ITEMS; from++)
+        for (uint32_t max = 0; max <= ITEMS; max += 1 + max / 3) {
+            uint32_t left = ITEMS - from, expected = left < max ? left : max;
+            some[expected] = 4711;
+            size_t count = ordered_take(&m.ordered, m.roots[0], m.by_rank[from], some, max);
+            assert_int_equal(count, expected);
+            for (uint32_t i = 0; i < count; i++)
+                assert_int_equal(some[i], m.by_rank[from + i]);
+            assert_int_equal(some[expected], 4711);
+        }
+    model_release(&m);
+}
+
+static void test_taking_finds_its_way_in_a_tree_of_any_depth(void **state)
+{
+    struct model m;
+    struct dice dice = { 39 };
+    uint32_t some[ITEMS];
+    (void)state;
+    model_init(&m, &dice);
+    /* All to the left: a path longer than is remembered. */
+    for (uint32_t item = 0; item < ITEMS; item++) {
+        m.ranks[item] = ITEMS - 1 - item;
+        m.ordered.links[item] =
+            (struct ordered_link){ item + 1 < ITEMS ? item + 1 : ORDERED_NONE, ORDERED_NONE };
+    }
+
+    size_t count = ordered_take(&m.ordered, 0, ITEMS - 1, some, ITEMS);
+
+    assert_int_equal(count, ITEMS);
+    for (uint32_t i = 0; i < ITEMS; i++)
+        assert_int_equal(some[i], ITEMS - 1 - i);
+    model_release(&m);
+}
+
 static uint32_t depth_of(const struct ordered *o, uint32_t root, uint32_t item)
 {
     uint32_t depth = 0;
@@ -335,6 +380,8 @@ int main(void)
         cmocka_unit_test(test_building_gives_what_inserting_gives),
         cmocka_unit_test(test_sets_filled_in_turns_are_good_for_anything_and_list_in_order),
         cmocka_unit_test(test_a_list_needs_no_room_but_its_own_whatever_the_shape),
+        cmocka_unit_test(test_taking_some_gives_what_walking_gives),
+        cmocka_unit_test(test_taking_finds_its_way_in_a_tree_of_any_depth),
         cmocka_unit_test(test_a_million_items_in_order_of_their_numbers_stay_shallow),
         cmocka_unit_test(test_a_failed_reservation_changes_nothing),
         cmocka_unit_test(test_growing_one_by_one_asks_seldom_and_keeps_the_sets),

@@ -80,6 +80,42 @@ static void test_the_earlier_of_the_deadlines_that_act_is_shown(void **state)
     kit_assert_at(kit, instance(kit, "a", false), "deadline_at", "null");
 }
 
+static void test_a_list_shows_each_as_it_is_shown_alone(void **state)
+{
+    struct kit *kit = *state;
+    enum { COUNT = 60 };
+    uint32_t slots[COUNT];
+    char body[200];
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(body, sizeof body,
+                 "{'instance':{'name':'host-%02u','labels':{'env':'e%u','rack':'r%u'}}}", i, i % 3,
+                 i / 20);
+        slots[i] = kit_register(kit, body);
+        snprintf(body, sizeof body, "host-%02u", i);
+        if (i % 5 != 0)
+            kit_beat(kit, body, i % 2 ? "{'code_version':'1'}" : "{'configuration_version':'c'}");
+    }
+
+    struct json_writer *w = kit_writer(kit);
+    json_begin_list(w);
+    wire_write_instances(w, &kit->fleet, slots, COUNT);
+    json_end_list(w);
+
+    struct text list = kit_written(kit);
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct buffer alone;
+        struct json_writer single;
+        buffer_init(&alone, &memory_heap, 4096);
+        json_writer_init(&single, &alone);
+        wire_write_instance(&single, &kit->fleet, slots[i], false);
+        list = text_skip(list, 1); /* a bracket or comma */
+        assert_true(text_starts_with(list, buffer_text(&alone)));
+        list = text_skip(list, alone.size);
+        buffer_release(&alone);
+    }
+    assert_true(text_equal(list, TEXT("]")));
+}
+
 static void test_a_deadline_of_none_is_not_shown(void **state)
 {
     struct kit *kit = *state;
@@ -313,6 +349,7 @@ int main(void)
         TEST(test_a_new_instance_shows_what_is_absent_as_null),
         TEST(test_a_member_in_flight_shows_its_order),
         TEST(test_the_earlier_of_the_deadlines_that_act_is_shown),
+        TEST(test_a_list_shows_each_as_it_is_shown_alone),
         TEST(test_a_deadline_of_none_is_not_shown),
         TEST(test_a_failure_is_shown_with_its_cause_after_the_end_too),
         TEST(test_a_member_that_waits_shows_nothing_of_older_orders),
