@@ -2,21 +2,6 @@
  * text.c - views of bytes: comparing, cutting, hashing, UTF-8. See text.h. */
 #include "base/text.h"
 
-#include <string.h>
-
-struct text text_from(const char *c_string)
-{
-    if (!c_string)
-        return TEXT_NONE;
-    return (struct text){ c_string, strlen(c_string) };
-}
-
-bool text_equal(struct text a, struct text b)
-{
-    /* The standard leaves memcmp() with NULL undefined, even for no bytes. */
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
-}
-
 static unsigned char lower(char byte)
 {
     unsigned char c = (unsigned char)byte;
@@ -64,21 +49,6 @@ struct text text_trim(struct text t)
     while (t.size && is_blank(t.data[t.size - 1]))
         t.size--;
     return t;
-}
-
-struct text text_skip(struct text t, size_t count)
-{
-    if (count > t.size)
-        count = t.size;
-    if (count == 0) /* NULL + 0 is undefined in C */
-        return t;
-    return (struct text){ t.data + count, t.size - count };
-}
-
-size_t text_find(struct text t, char byte)
-{
-    const char *found = t.size ? memchr(t.data, byte, t.size) : NULL;
-    return found ? (size_t)(found - t.data) : t.size;
 }
 
 bool text_cut(struct text *rest, char separator, struct text *ret)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct text {
     const char *data; /* may be NULL when size is 0 */
@@ -18,17 +19,40 @@ struct text {
 /* For printf: printf("%.*s", TEXT_ARG(t)). */
 #define TEXT_ARG(t) (int)(t).size, (t).data
 
-struct text text_from(const char *c_string); /* NULL gives TEXT_NONE */
-bool text_equal(struct text a, struct text b);
+/* NULL gives TEXT_NONE. */
+static inline struct text text_from(const char *c_string)
+{
+    return c_string ? (struct text){ c_string, strlen(c_string) } : TEXT_NONE;
+}
+
+static inline bool text_equal(struct text a, struct text b)
+{
+    /* The standard leaves memcmp() with NULL undefined, even for no bytes. */
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
 bool text_equal_nocase(struct text a, struct text b); /* ASCII letters only */
 int text_compare(struct text a, struct text b);       /* bytewise; a prefix sorts first */
 bool text_starts_with(struct text t, struct text prefix);
 bool text_ends_with(struct text t, struct text suffix);
 struct text text_trim(struct text t); /* without blanks, tabs and line ends on both sides */
-struct text text_skip(struct text t, size_t count); /* without the first `count`, at most all */
+
+/* Without the first `count` bytes, at most all. */
+static inline struct text text_skip(struct text t, size_t count)
+{
+    if (count > t.size)
+        count = t.size;
+    if (count == 0) /* NULL + 0 is undefined in C */
+        return t;
+    return (struct text){ t.data + count, t.size - count };
+}
 
 /* Index of the first `byte`, or t.size. */
-size_t text_find(struct text t, char byte);
+static inline size_t text_find(struct text t, char byte)
+{
+    const void *found = t.size ? memchr(t.data, byte, t.size) : NULL;
+    return found ? (size_t)((const char *)found - t.data) : t.size;
+}
 
 /* Cuts the part of *rest before the first `separator` off and returns it; *rest becomes what
  * follows the separator. Returns false, and *ret untouched, once *rest.data is NULL: a text "a,"

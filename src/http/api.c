@@ -222,23 +222,24 @@ static bool decode(struct api_call *call, struct text raw, struct text *ret)
 static bool matches(const struct route *route, struct text path, struct text parts[API_PARTS_MAX],
                     size_t *ret_count)
 {
-    struct text pattern = text_from(route->path);
-    struct text want;
-    struct text have;
+    const char *want = route->path;
+    size_t at = 0;
     *ret_count = 0;
-    for (;;) {
-        bool wants = text_cut(&pattern, '/', &want);
-        bool has = text_cut(&path, '/', &have);
-        if (!wants || !has)
-            return wants == has;
-        if (want.size > 0 && want.data[0] == '{') {
-            if (have.size == 0 || *ret_count == API_PARTS_MAX)
+    while (*want != '\0') {
+        if (*want != '{') {
+            if (at == path.size || path.data[at++] != *want++)
                 return false;
-            parts[(*ret_count)++] = have;
-        } else if (!text_equal(want, have)) {
-            return false;
+            continue;
         }
+        struct text rest = text_skip(path, at);
+        struct text part = { rest.data, text_find(rest, '/') };
+        if (part.size == 0 || *ret_count == API_PARTS_MAX)
+            return false;
+        parts[(*ret_count)++] = part;
+        at += part.size;
+        want = strchr(want, '}') + 1;
     }
+    return at == path.size;
 }
 
 /* One trailing slash is ignored. */
@@ -383,8 +384,10 @@ bool api_matches(struct api_call *call, uint32_t generation)
     struct text wanted = http_field(call->x, "If-Match");
     char space[ERR_EXCERPT_SIZE];
     char current[16];
+    if (wanted.size == 0)
+        return true;
     snprintf(current, sizeof current, "\"%u\"", generation);
-    if (wanted.size == 0 || api_lists_tag(wanted, current))
+    if (api_lists_tag(wanted, current))
         return true;
     return err_set(&call->err, ERR_PRECONDITION, "the generation is %s, not %s", current,
                    err_excerpt(wanted, space));

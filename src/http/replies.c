@@ -252,8 +252,10 @@ static void replay(struct api_call *call, const struct reply *r)
 bool replies_answer(struct api_call *call)
 {
     struct api *api = call->api;
+    if (strcmp(call->request->method, "POST") != 0)
+        return false;
     struct text key = http_field(call->x, "Idempotency-Key");
-    if (key.data == NULL || strcmp(call->request->method, "POST") != 0)
+    if (key.data == NULL)
         return false;
     if (!is_sound_key(key)) {
         err_set(&call->err, ERR_INVALID, "Idempotency-Key must be 1 to 128 printable bytes");

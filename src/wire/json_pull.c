@@ -18,16 +18,15 @@ struct level {
 };
 
 struct builder {
-    struct json_run run; /* first: callbacks get the builder as their context */
+    struct json_run run; /* first: events get the builder as their context */
     struct json_keys keys;
     struct json_node *root;
     unsigned depth;
     struct level levels[LIMIT_JSON_DEPTH];
 };
 
-static int fail_memory(struct builder *b)
+static bool fail_memory(struct builder *b)
 {
-    b->run.failed = true;
     return err_set(b->run.err, ERR_MEMORY, "no memory for the tree of %zu bytes of JSON",
                    b->run.body.size);
 }
@@ -55,103 +54,80 @@ static struct json_node *add_node(struct builder *b, enum json_node_kind kind)
     return node;
 }
 
-static int on_null(void *ctx)
+static bool on_null(void *ctx)
 {
-    struct builder *b = ctx;
-    bool good = add_node(b, JSON_NODE_NULL) != NULL;
-    json_run_passed(&b->run);
-    return good;
+    return add_node(ctx, JSON_NODE_NULL) != NULL;
 }
 
-static int on_bool(void *ctx, int truth)
+static bool on_truth(void *ctx, bool truth)
 {
-    struct builder *b = ctx;
-    struct json_node *node = add_node(b, JSON_NODE_BOOL);
-    json_run_passed(&b->run);
-    if (node == NULL)
-        return 0;
-    node->truth = truth != 0;
-    return 1;
+    struct json_node *node = add_node(ctx, JSON_NODE_BOOL);
+    if (node != NULL)
+        node->truth = truth;
+    return node != NULL;
 }
 
-static int on_number(void *ctx, const char *data, size_t size)
-{
-    struct builder *b = ctx;
-    struct json_node *node = add_node(b, JSON_NODE_NUMBER);
-    json_run_passed(&b->run);
-    return node != NULL && json_run_keep(&b->run, (const unsigned char *)data, size, &node->text);
-}
-
-static int on_text(void *ctx, const unsigned char *data, size_t size)
-{
-    struct builder *b = ctx;
-    struct json_node *node = add_node(b, JSON_NODE_TEXT);
-    json_run_passed(&b->run);
-    return node != NULL && json_run_keep(&b->run, data, size, &node->text);
-}
-
-static int open(struct builder *b, enum json_node_kind kind)
+static bool add_text(struct builder *b, enum json_node_kind kind, struct text t)
 {
     struct json_node *node = add_node(b, kind);
-    json_run_passed(&b->run);
-    if (node == NULL)
-        return 0;
-    assert(b->depth < LIMIT_JSON_DEPTH); /* the first pass has looked */
-    b->levels[b->depth++] = (struct level){ .node = node, .first_key = b->keys.count };
-    return 1;
+    if (node != NULL)
+        node->text = t;
+    return node != NULL;
 }
 
-static int on_open_object(void *ctx)
+static bool on_number(void *ctx, struct text t)
 {
-    return open(ctx, JSON_NODE_OBJECT);
+    return add_text(ctx, JSON_NODE_NUMBER, t);
 }
 
-static int on_open_list(void *ctx)
+static bool on_text(void *ctx, struct text t)
 {
-    return open(ctx, JSON_NODE_LIST);
+    return add_text(ctx, JSON_NODE_TEXT, t);
 }
 
-static int on_key(void *ctx, const unsigned char *data, size_t size)
+static bool on_open(void *ctx, bool is_object)
 {
     struct builder *b = ctx;
-    struct level *level = &b->levels[b->depth - 1];
-    size_t start = json_run_start(&b->run);
-    json_run_passed(&b->run);
-    if (!json_run_keep(&b->run, data, size, &level->key))
-        return 0;
-    return json_keys_add(&b->keys, b->run.arena, level->key, start) || fail_memory(b);
+    struct json_node *node = add_node(b, is_object ? JSON_NODE_OBJECT : JSON_NODE_LIST);
+    if (node == NULL)
+        return false;
+    assert(b->depth < LIMIT_JSON_DEPTH); /* the parser has looked */
+    b->levels[b->depth++] = (struct level){ .node = node, .first_key = b->keys.count };
+    return true;
 }
 
-static int on_close(void *ctx)
+static bool on_key(void *ctx, struct text t)
+{
+    struct builder *b = ctx;
+    b->levels[b->depth - 1].key = t;
+    return json_keys_add(&b->keys, b->run.arena, t, b->run.start) || fail_memory(b);
+}
+
+static bool on_close(void *ctx)
 {
     struct builder *b = ctx;
     struct level *level = &b->levels[--b->depth];
     struct json_key twice;
-    json_run_passed(&b->run);
-    if (json_keys_close(&b->keys, level->first_key, &twice))
-        return 1;
-    b->run.failed = true;
-    return err_set(b->run.err, ERR_BAD_JSON,
+    return json_keys_close(&b->keys, level->first_key, &twice) ||
+           err_set(b->run.err, ERR_BAD_JSON,
                    "not acceptable JSON at byte %zu: this key is given twice", twice.offset);
 }
 
-static const yajl_callbacks callbacks = {
-    .yajl_null = on_null,
-    .yajl_boolean = on_bool,
-    .yajl_number = on_number,
-    .yajl_string = on_text,
-    .yajl_start_map = on_open_object,
-    .yajl_map_key = on_key,
-    .yajl_end_map = on_close,
-    .yajl_start_array = on_open_list,
-    .yajl_end_array = on_close,
+static const struct json_events events = {
+    .null = on_null,
+    .truth = on_truth,
+    .number = on_number,
+    .text = on_text,
+    .key = on_key,
+    .open = on_open,
+    .close = on_close,
 };
 
 bool json_tree_parse(struct text body, struct arena *arena, const struct json_node **ret,
                      struct err *err)
 {
     struct builder b = { .depth = 0 };
-    if (!json_run(&b.run, body, arena, &callbacks, &b, err))
+    if (!json_run(&b.run, body, arena, &events, &b, err))
         return false;
     *ret = b.root;
     return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * json_read.c - YAJL's events against field tables. One frame per open object or list says what is
- * expected next; values go to a working copy of the struct, which becomes the result at the end. */
+ * json_read.c - the events of a parse against field tables. One frame per open object or list says
+ * what is expected next; values go to a working copy of the struct, which becomes the result at the
+ * end. */
 #include "wire/json_read.h"
 
 #include "base/limits.h"
@@ -36,7 +37,7 @@ struct frame {
 };
 
 struct reader {
-    struct json_run run; /* first: callbacks get the reader as their context */
+    struct json_run run; /* first: events get the reader as their context */
     const struct json_table *table;
     struct json_warnings *warnings;
     struct json_keys keys;
@@ -70,13 +71,11 @@ static bool fail(struct reader *r, enum err_code code, const struct buffer *sent
 {
     struct json_pointer p = pointer_here(r);
     struct text t = buffer_text(sentence);
-    r->run.failed = true;
     return err_set_at(r->run.err, code, p.text, "%.*s", TEXT_ARG(t));
 }
 
 static bool fail_memory(struct reader *r)
 {
-    r->run.failed = true;
     return err_set(r->run.err, ERR_MEMORY, "no memory to decode %zu bytes of JSON",
                    r->run.body.size);
 }
@@ -127,7 +126,7 @@ static struct frame *push(struct reader *r, enum frame_kind kind, const struct j
                           char *base)
 {
     struct frame *f;
-    assert(r->depth < LIMIT_JSON_DEPTH); /* the first pass has looked */
+    assert(r->depth < LIMIT_JSON_DEPTH); /* the parser has looked */
     f = &r->frames[r->depth++];
     *f = (struct frame){ .kind = kind, .field = field, .base = base, .first_key = r->keys.count };
     return f;
@@ -212,17 +211,12 @@ static void zero_member(const struct json_field *field, char *base)
 
 static bool store_raw(struct reader *r, const struct json_field *field, char *base, size_t start)
 {
-    size_t end = yajl_get_bytes_consumed(r->run.handle);
+    size_t end = r->run.end;
     if (end - start > (uint64_t)field->max)
         return fail_expected(r, field, NULL, "it is too long");
     *(struct text *)(void *)(base + field->offset) =
         (struct text){ r->run.body.data + start, end - start };
     return true;
-}
-
-static bool keep_text(struct reader *r, struct text t, struct text *ret)
-{
-    return json_run_keep(&r->run, (const unsigned char *)t.data, t.size, ret);
 }
 
 static bool scalar_in_table(struct reader *r, struct frame *f, const struct json_token *token)
@@ -236,14 +230,12 @@ static bool scalar_in_table(struct reader *r, struct frame *f, const struct json
         zero_member(field, f->base);
     } else if (field->kind == JSON_RAW) {
         is_null = false;
-        if (!store_raw(r, field, f->base, json_run_start(&r->run)))
+        if (!store_raw(r, field, f->base, r->run.start))
             return false;
     } else {
         void *at = f->base + field->offset;
         if (is_null || !json_value_store(field, token, at, &hint))
             return fail_expected(r, field, token, hint);
-        if (field->kind == JSON_TEXT && !keep_text(r, token->text, at))
-            return false;
     }
     mark_given(f, is_null);
     return true;
@@ -258,7 +250,9 @@ static bool scalar_in_texts(struct reader *r, struct frame *f, const struct json
     if (!json_text_fits(f->field, token->text, f->field->item_min, f->field->item_max, &hint))
         return fail_expected(r, f->field, NULL, hint);
     item = add_entry(r, f, sizeof(*item));
-    return item != NULL && keep_text(r, token->text, item);
+    if (item != NULL)
+        *item = token->text;
+    return item != NULL;
 }
 
 static bool scalar_in_map(struct reader *r, struct frame *f, const struct json_token *token)
@@ -274,11 +268,11 @@ static bool scalar_in_map(struct reader *r, struct frame *f, const struct json_t
     pair = add_entry(r, f, sizeof(*pair));
     if (pair == NULL)
         return false;
-    *pair = (struct json_pair){ .key = f->key, .is_null = is_null };
-    return is_null || keep_text(r, token->text, &pair->value);
+    *pair = (struct json_pair){ .key = f->key, .value = token->text, .is_null = is_null };
+    return true;
 }
 
-static int take_scalar(struct reader *r, struct json_token token)
+static bool take_scalar(struct reader *r, struct json_token token)
 {
     struct frame *f = top(r);
     bool good = true;
@@ -293,30 +287,27 @@ static int take_scalar(struct reader *r, struct json_token token)
     case FRAME_ANY_LIST: break;
     }
     value_done(r);
-    json_run_passed(&r->run);
     return good;
 }
 
-static int on_null(void *ctx)
+static bool on_null(void *ctx)
 {
     return take_scalar(ctx, (struct json_token){ .kind = JSON_TOKEN_NULL });
 }
 
-static int on_bool(void *ctx, int truth)
+static bool on_truth(void *ctx, bool truth)
 {
-    return take_scalar(ctx, (struct json_token){ .kind = JSON_TOKEN_BOOL, .truth = truth != 0 });
+    return take_scalar(ctx, (struct json_token){ .kind = JSON_TOKEN_BOOL, .truth = truth });
 }
 
-static int on_number(void *ctx, const char *data, size_t size)
+static bool on_number(void *ctx, struct text t)
 {
-    return take_scalar(ctx,
-                       (struct json_token){ .kind = JSON_TOKEN_NUMBER, .text = { data, size } });
+    return take_scalar(ctx, (struct json_token){ .kind = JSON_TOKEN_NUMBER, .text = t });
 }
 
-static int on_text(void *ctx, const unsigned char *data, size_t size)
+static bool on_text(void *ctx, struct text t)
 {
-    return take_scalar(
-        ctx, (struct json_token){ .kind = JSON_TOKEN_TEXT, .text = { (const char *)data, size } });
+    return take_scalar(ctx, (struct json_token){ .kind = JSON_TOKEN_TEXT, .text = t });
 }
 
 /* ---- keys ----------------------------------------------------------------------------------- */
@@ -359,7 +350,7 @@ static bool unknown_key(struct reader *r, struct frame *f)
 {
     struct sentence s;
     f->field = NULL;
-    if (!json_keys_add(&r->keys, r->run.arena, f->key, json_run_start(&r->run)))
+    if (!json_keys_add(&r->keys, r->run.arena, f->key, r->run.start))
         return fail_memory(r);
     if (f->table->unknown == JSON_UNKNOWN_IS_WARNING)
         return warn_unknown(r, f->table, f->key);
@@ -372,7 +363,7 @@ static bool fail_seen(struct reader *r, const struct json_field *field, bool sam
 {
     struct sentence s;
     if (same_spelling)
-        return fail_duplicate(r, json_run_start(&r->run));
+        return fail_duplicate(r, r->run.start);
     sentence_init(&s);
     buffer_printf(&s.buffer, "\"%s\" and \"%s\" mean the same: give one of them", field->alias,
                   field->name);
@@ -407,33 +398,26 @@ static bool key_in_map(struct reader *r, struct frame *f)
                              : f->key.size > f->field->key_max
                                  ? "this key is too long"
                                  : "this key has a control character");
-    return json_keys_add(&r->keys, r->run.arena, f->key, json_run_start(&r->run)) || fail_memory(r);
+    return json_keys_add(&r->keys, r->run.arena, f->key, r->run.start) || fail_memory(r);
 }
 
-static int on_key(void *ctx, const unsigned char *data, size_t size)
+static bool on_key(void *ctx, struct text t)
 {
     struct reader *r = ctx;
     struct frame *f = top(r);
-    bool good;
-    if (!json_run_keep(&r->run, data, size, &f->key))
-        return 0;
+    f->key = t;
     if (f->kind == FRAME_TABLE)
-        good = key_in_table(r, f);
-    else if (f->kind == FRAME_MAP)
-        good = key_in_map(r, f);
-    else
-        good = json_keys_add(&r->keys, r->run.arena, f->key, json_run_start(&r->run)) ||
-               fail_memory(r);
-    json_run_passed(&r->run);
-    return good;
+        return key_in_table(r, f);
+    if (f->kind == FRAME_MAP)
+        return key_in_map(r, f);
+    return json_keys_add(&r->keys, r->run.arena, f->key, r->run.start) || fail_memory(r);
 }
 
 /* ---- opening and closing -------------------------------------------------------------------- */
 
 static void push_any(struct reader *r, bool is_object, const struct json_field *raw, char *base)
 {
-    size_t start = json_run_start(&r->run);
-    push(r, is_object ? FRAME_ANY_OBJECT : FRAME_ANY_LIST, raw, base)->raw_start = start;
+    push(r, is_object ? FRAME_ANY_OBJECT : FRAME_ANY_LIST, raw, base)->raw_start = r->run.start;
 }
 
 /* A list or map starts empty, whatever default stood there. */
@@ -480,23 +464,20 @@ static bool open_entry(struct reader *r, struct frame *f, bool is_object)
     return true;
 }
 
-static int open(struct reader *r, bool is_object)
+static bool on_open(void *ctx, bool is_object)
 {
-    bool good = true;
-    if (r->depth == 0 && is_object) {
+    struct reader *r = ctx;
+    if (r->depth == 0 && !is_object)
+        return err_set(r->run.err, ERR_INVALID, "the body must be an object, not a list");
+    if (r->depth == 0)
         push_table(r, r->table, r->root);
-    } else if (r->depth == 0) {
-        r->run.failed = true;
-        good = err_set(r->run.err, ERR_INVALID, "the body must be an object, not a list");
-    } else if (top(r)->kind == FRAME_TABLE) {
-        good = open_in_table(r, top(r), is_object);
-    } else if (top(r)->kind == FRAME_ANY_OBJECT || top(r)->kind == FRAME_ANY_LIST) {
+    else if (top(r)->kind == FRAME_TABLE)
+        return open_in_table(r, top(r), is_object);
+    else if (top(r)->kind == FRAME_ANY_OBJECT || top(r)->kind == FRAME_ANY_LIST)
         push_any(r, is_object, NULL, NULL);
-    } else {
-        good = open_entry(r, top(r), is_object);
-    }
-    json_run_passed(&r->run);
-    return good;
+    else
+        return open_entry(r, top(r), is_object);
+    return true;
 }
 
 static bool check_required(struct reader *r, struct frame *f)
@@ -537,39 +518,26 @@ static bool close_frame(struct reader *r, struct frame *f)
     return store_raw(r, f->field, f->base, f->raw_start) && ++r->depth > 0;
 }
 
-static int on_close(void *ctx)
+static bool on_close(void *ctx)
 {
     struct reader *r = ctx;
     if (!close_frame(r, top(r)))
-        return 0;
+        return false;
     r->depth--;
     value_done(r);
-    json_run_passed(&r->run);
-    return 1;
-}
-
-static int on_open_object(void *ctx)
-{
-    return open(ctx, true);
-}
-
-static int on_open_list(void *ctx)
-{
-    return open(ctx, false);
+    return true;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static const yajl_callbacks callbacks = {
-    .yajl_null = on_null,
-    .yajl_boolean = on_bool,
-    .yajl_number = on_number,
-    .yajl_string = on_text,
-    .yajl_start_map = on_open_object,
-    .yajl_map_key = on_key,
-    .yajl_end_map = on_close,
-    .yajl_start_array = on_open_list,
-    .yajl_end_array = on_close,
+static const struct json_events events = {
+    .null = on_null,
+    .truth = on_truth,
+    .number = on_number,
+    .text = on_text,
+    .key = on_key,
+    .open = on_open,
+    .close = on_close,
 };
 
 bool json_read(const struct json_table *table, struct text body, struct arena *arena, void *ret,
@@ -586,7 +554,7 @@ bool json_read(const struct json_table *table, struct text body, struct arena *a
     r.keys = (struct json_keys){ 0 };
     memcpy(r.root, ret, table->size);
     r.depth = 0;
-    if (!json_run(&r.run, body, arena, &callbacks, &r, err))
+    if (!json_run(&r.run, body, arena, &events, &r, err))
         return false;
     memcpy(ret, r.root, table->size);
     return true;

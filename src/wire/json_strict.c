@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
- * json_strict.c - the first pass over the bytes, the parser's memory, and the run itself. */
+ * json_strict.c - see json_strict.h. `end` is the place of the parser: every function here begins
+ * at it and moves it on. */
 #include "wire/json_strict.h"
 
 #include "base/limits.h"
 
-#include <assert.h>
-
-/* YAJL's own structs and its longest error sentence take less than 600 bytes. */
-#define PARSER_SIZE 1024
-/* YAJL's buffer for texts with escapes starts so large and doubles. */
-#define UNESCAPED_FIRST 2048
-
-/* ---- the first pass ------------------------------------------------------------------------- */
-
-struct scan {
-    struct text body;
-    size_t at;
-    size_t depth;
-    size_t longest_escaped; /* bytes between the quotes of the longest text with a backslash */
-    struct err *err;
-};
-
-static bool scan_fail(const struct scan *s, size_t at, const char *what)
+static bool fail(const struct json_run *run, size_t at, const char *what)
 {
-    return err_set(s->err, ERR_BAD_JSON, "not valid JSON at byte %zu: %s", at, what);
+    return err_set(run->err, ERR_BAD_JSON, "not valid JSON at byte %zu: %s", at, what);
 }
+
+/* The byte at the place, or 0, which stands nowhere in JSON. */
+static unsigned char peek(const struct json_run *run)
+{
+    return run->end < run->body.size ? (unsigned char)run->body.data[run->end] : 0;
+}
+
+static bool is_digit(unsigned char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+/* Bytes that end a plain piece of a text. */
+static const bool is_special[256] = { [0 ... 31] = true, ['"'] = true, ['\\'] = true };
 
 static bool hex_digit(char c, unsigned *ret)
 {
@@ -39,15 +39,16 @@ static bool hex_digit(char c, unsigned *ret)
     return true;
 }
 
-/* The four digits after a \u that stands at `at`. */
-static bool escape_unit(const struct scan *s, size_t at, unsigned *ret)
+/* The four digits of a \u that stands at `at`. */
+static bool escape_unit(const struct json_run *run, size_t at, unsigned *ret)
 {
     unsigned unit = 0;
-    if (s->body.size - at < 6 || s->body.data[at] != '\\' || s->body.data[at + 1] != 'u')
+    const char *bytes = run->body.data;
+    if (run->body.size < 6 || at > run->body.size - 6 || bytes[at] != '\\' || bytes[at + 1] != 'u')
         return false;
     for (size_t i = at + 2; i < at + 6; i++) {
         unsigned digit;
-        if (!hex_digit(s->body.data[i], &digit))
+        if (!hex_digit(bytes[i], &digit))
             return false;
         unit = unit << 4 | digit;
     }
@@ -55,245 +56,324 @@ static bool escape_unit(const struct scan *s, size_t at, unsigned *ret)
     return true;
 }
 
-/* Moves over the escape at s->at. YAJL turns a lone surrogate into a question mark, and a surrogate
- * before any other escape into some third character; so both are refused here. */
-static bool scan_escape(struct scan *s)
+/* A code point as UTF-8; returns its size. */
+static size_t put_utf8(char *out, unsigned code)
 {
-    size_t at = s->at;
-    unsigned unit, low;
-    if (s->body.size - at < 2)
-        return scan_fail(s, at, "the text is not closed");
-    if (s->body.data[at + 1] != 'u') {
-        s->at += 2;
-        return true;
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
     }
-    if (!escape_unit(s, at, &unit))
-        return scan_fail(s, at, "\\u needs four hexadecimal digits");
+    size_t size = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = size - 1; i > 0; i--, code >>= 6)
+        out[i] = (char)(0x80 | (code & 0x3f));
+    static const unsigned char leads[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+    out[0] = (char)(leads[size] | code);
+    return size;
+}
+
+/* A \u escape, or two that are one character. */
+static bool take_unicode(struct json_run *run, char *out, size_t *used)
+{
+    unsigned unit, low = 0;
+    size_t at = run->end;
+    if (!escape_unit(run, at, &unit))
+        return fail(run, at, "\\u needs four hexadecimal digits");
     if (unit == 0)
-        return scan_fail(s, at, "\\u0000 is not allowed in texts");
-    s->at += 6;
-    if (unit < 0xd800 || unit > 0xdfff)
-        return true;
-    if (unit > 0xdbff || !escape_unit(s, at + 6, &low) || low < 0xdc00 || low > 0xdfff)
-        return scan_fail(s, at, "half of a surrogate pair");
-    s->at += 6;
+        return fail(run, at, "\\u0000 is not allowed in texts");
+    run->end += 6;
+    if (unit >= 0xd800 && unit <= 0xdfff) {
+        if (unit > 0xdbff || !escape_unit(run, at + 6, &low) || low < 0xdc00 || low > 0xdfff)
+            return fail(run, at, "half of a surrogate pair");
+        run->end += 6;
+        unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+    }
+    *used += put_utf8(out + *used, unit);
     return true;
 }
 
-/* Moves over the text whose opening quote is at s->at. */
-static bool scan_text(struct scan *s)
+static bool take_escape(struct json_run *run, char *out, size_t *used)
 {
-    size_t start = s->at++;
-    bool has_escape = false;
-    while (s->at < s->body.size && s->body.data[s->at] != '"') {
-        if ((unsigned char)s->body.data[s->at] < 0x20)
-            return scan_fail(s, s->at, "a control character inside a text must be escaped");
-        if (s->body.data[s->at] != '\\') {
-            s->at++;
+    static const char meant[256] = { ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t' };
+    size_t next = run->end + 1;
+    unsigned char c = next < run->body.size ? (unsigned char)run->body.data[next] : 0;
+    if (c == 'u')
+        return take_unicode(run, out, used);
+    if (meant[c] == '\0')
+        return fail(run, run->end, "there is no such escape in JSON");
+    out[(*used)++] = meant[c];
+    run->end += 2;
+    return true;
+}
+
+static void skip_plain(struct json_run *run)
+{
+    const unsigned char *bytes = (const unsigned char *)run->body.data;
+    size_t at = run->end, size = run->body.size;
+    while (at < size && !is_special[bytes[at]])
+        at++;
+    run->end = at;
+}
+
+/* At what ends a plain piece. */
+static bool is_closed(const struct json_run *run)
+{
+    if (run->end >= run->body.size)
+        return fail(run, run->start, "the text that starts here is not closed");
+    unsigned char c = peek(run);
+    return c == '"' || c == '\\' ||
+           fail(run, run->end, "a control character inside a text must be escaped");
+}
+
+/* Goes on at the first backslash of a text. What escapes mean is never longer than they are, so
+ * what is left of the document is room enough; what is too much is given back. */
+static bool take_escaped(struct json_run *run, struct text *ret)
+{
+    size_t first = run->start + 1, used = run->end - first;
+    const char *quote = run->body.data + run->end;
+    do
+        quote = memchr(quote + 1, '"', (size_t)(run->body.data + run->body.size - quote - 1));
+    while (quote && quote[-1] == '\\');
+    size_t most = quote ? (size_t)(quote - run->body.data) - first : run->body.size - first;
+    char *out = arena_take(run->arena, most);
+    if (out == NULL)
+        return err_set(run->err, ERR_MEMORY, "no memory for a text of %zu bytes", most);
+    memcpy(out, run->body.data + first, used);
+    while (peek(run) != '"') {
+        size_t at = run->end;
+        if (peek(run) == '\\') {
+            if (!take_escape(run, out, &used))
+                return false;
             continue;
         }
-        has_escape = true;
-        if (!scan_escape(s))
+        skip_plain(run);
+        if (!is_closed(run))
+            return false;
+        memcpy(out + used, run->body.data + at, run->end - at);
+        used += run->end - at;
+    }
+    *ret = (struct text){ out, used };
+    return true;
+}
+
+/* The text whose opening quote is at the place. */
+static bool take_text(struct json_run *run, struct text *ret)
+{
+    run->start = run->end++;
+    skip_plain(run);
+    if (!is_closed(run))
+        return false;
+    if (peek(run) == '"')
+        *ret = (struct text){ run->body.data + run->start + 1, run->end - run->start - 1 };
+    else if (!take_escaped(run, ret))
+        return false;
+    run->end++;
+    return true;
+}
+
+/* ---- other scalars -------------------------------------------------------------------------- */
+
+/* At least one. */
+static bool skip_digits(struct json_run *run)
+{
+    size_t first = run->end;
+    while (is_digit(peek(run)))
+        run->end++;
+    return run->end > first || fail(run, run->end, "a digit is missing in this number");
+}
+
+static bool skip_number(struct json_run *run)
+{
+    if (peek(run) == '-')
+        run->end++;
+    if (peek(run) == '0')
+        run->end++; /* and no digit after it */
+    else if (!skip_digits(run))
+        return false;
+    if (peek(run) == '.') {
+        run->end++;
+        if (!skip_digits(run))
             return false;
     }
-    if (s->at >= s->body.size)
-        return scan_fail(s, start, "the text that starts here is not closed");
-    if (has_escape && s->at - start > s->longest_escaped)
-        s->longest_escaped = s->at - start;
-    s->at++;
+    if (peek(run) != 'e' && peek(run) != 'E')
+        return true;
+    run->end++;
+    if (peek(run) == '+' || peek(run) == '-')
+        run->end++;
+    return skip_digits(run);
+}
+
+static bool number(struct json_run *run)
+{
+    if (!skip_number(run))
+        return false;
+    struct text t = { run->body.data + run->start, run->end - run->start };
+    return run->events->number(run->ctx, t);
+}
+
+static bool text(struct json_run *run)
+{
+    struct text t;
+    return take_text(run, &t) && run->events->text(run->ctx, t);
+}
+
+static bool skip_word(struct json_run *run, struct text word)
+{
+    struct text rest = text_skip(run->body, run->end);
+    if (!text_starts_with(rest, word))
+        return fail(run, run->end, "this is no value of JSON");
+    run->end += word.size;
     return true;
 }
 
-static bool scan_bracket(struct scan *s, char c)
+/* ---- structure ------------------------------------------------------------------------------ */
+
+static bool in_object(const struct json_run *run)
 {
-    bool opens = c == '{' || c == '[';
-    if (opens && s->depth == LIMIT_JSON_DEPTH)
-        return err_set(s->err, ERR_BAD_JSON,
-                       "not acceptable JSON at byte %zu: nested deeper than %d", s->at,
+    return run->objects >> run->depth & 1;
+}
+
+static bool open(struct json_run *run, bool is_object)
+{
+    if (run->depth == LIMIT_JSON_DEPTH)
+        return err_set(run->err, ERR_BAD_JSON,
+                       "not acceptable JSON at byte %zu: nested deeper than %d", run->end,
                        LIMIT_JSON_DEPTH);
-    if (!opens && s->depth == 0)
-        return scan_fail(s, s->at, "nothing is open that could be closed");
-    s->depth = opens ? s->depth + 1 : s->depth - 1;
-    s->at++;
-    if (s->depth == 0 && s->at < s->body.size)
-        return scan_fail(s, s->at, "there is something after the end");
-    return true;
+    run->end++;
+    run->depth++;
+    run->objects &= ~(1u << run->depth);
+    run->objects |= (uint32_t)is_object << run->depth;
+    return run->events->open(run->ctx, is_object);
 }
+_Static_assert(LIMIT_JSON_DEPTH < 32, "a bit per level");
 
-enum { PLAIN, QUOTE, BRACKET, FORBIDDEN };
-static const uint8_t byte_class[256] = {
-    [0 ... 8] = FORBIDDEN, [11 ... 12] = FORBIDDEN, [14 ... 31] = FORBIDDEN,
-    [127] = FORBIDDEN,     ['"'] = QUOTE,           ['{'] = BRACKET,
-    ['}'] = BRACKET,       ['['] = BRACKET,         [']'] = BRACKET,
-};
-
-/* Afterwards every text is closed, the brackets balance (in number; YAJL looks at their kinds), and
- * the last byte closes the document: YAJL never meets the end of its input inside a token. */
-static bool scan_document(struct scan *s)
+static bool close(struct json_run *run)
 {
-    while (s->at < s->body.size) {
-        char c = s->body.data[s->at];
-        switch (byte_class[(unsigned char)c]) {
-        case QUOTE:
-            if (!scan_text(s))
-                return false;
-            break;
-        case BRACKET:
-            if (!scan_bracket(s, c))
-                return false;
-            break;
-        case FORBIDDEN: return scan_fail(s, s->at, "a control character outside of texts");
-        default: s->at++;
-        }
-    }
-    return s->depth == 0 || scan_fail(s, s->body.size, "the document ends too early");
+    run->start = run->end++;
+    run->depth--;
+    return run->events->close(run->ctx);
 }
+
+/* One value, or the beginning of an object or list. */
+static bool value(struct json_run *run)
+{
+    run->start = run->end;
+    switch (peek(run)) {
+    case '"': return text(run);
+    case '{': return open(run, true);
+    case '[': return open(run, false);
+    case 't': return skip_word(run, TEXT("true")) && run->events->truth(run->ctx, true);
+    case 'f': return skip_word(run, TEXT("false")) && run->events->truth(run->ctx, false);
+    case 'n': return skip_word(run, TEXT("null")) && run->events->null(run->ctx);
+    case '-':
+    case '0' ... '9': return number(run);
+    default: return fail(run, run->end, "this is no value of JSON");
+    }
+}
+
+static bool key(struct json_run *run)
+{
+    struct text t;
+    if (peek(run) != '"')
+        return fail(run, run->end, "here must be a key, in quotes");
+    return take_text(run, &t) && run->events->key(run->ctx, t);
+}
+
+/* To the next byte that means something. There is one: who asks is inside of something. */
+static bool skip_blanks(struct json_run *run)
+{
+    for (;; run->end++) {
+        if (run->end >= run->body.size)
+            return fail(run, run->body.size, "the document ends too early");
+        unsigned char c = peek(run);
+        if (c > ' ' && c != 0x7f)
+            return true;
+        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+            return fail(run, run->end, "a control character outside of texts");
+    }
+}
+
+/* A member of the object or an entry of the list that is open. */
+static bool item(struct json_run *run)
+{
+    if (!in_object(run))
+        return value(run);
+    if (!key(run) || !skip_blanks(run))
+        return false;
+    if (peek(run) != ':')
+        return fail(run, run->end, "object key and value must be separated by a colon");
+    run->end++;
+    return skip_blanks(run) && value(run);
+}
+
+/* Behind a value, or behind the bracket that `is_empty` tells of: the next item, or the end. */
+static bool go_on(struct json_run *run, bool is_empty)
+{
+    char end = in_object(run) ? '}' : ']';
+    if (!skip_blanks(run))
+        return false;
+    if (peek(run) == end)
+        return close(run);
+    if (is_empty)
+        return item(run);
+    if (peek(run) != ',')
+        return fail(run, run->end,
+                    end == '}' ? "after a value there must be a comma or }"
+                               : "after a value there must be a comma or ]");
+    run->end++;
+    return skip_blanks(run) && item(run);
+}
+
+static bool run_document(struct json_run *run)
+{
+    bool is_empty = true;
+    if (!value(run))
+        return false;
+    while (run->depth > 0) {
+        unsigned before = run->depth;
+        if (!go_on(run, is_empty))
+            return false;
+        is_empty = run->depth > before;
+    }
+    return run->end == run->body.size || fail(run, run->end, "there is something after the end");
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static bool check_utf8(struct text body, struct err *err)
 {
-    size_t at = 0;
+    size_t at = 0, size;
     if (text_is_utf8(body))
         return true;
-    while (at < body.size) {
-        size_t size = 1;
-        while (size <= 4 && at + size <= body.size &&
-               !text_is_utf8((struct text){ body.data + at, size }))
-            size++;
-        if (size > 4 || at + size > body.size)
-            break;
+    while ((size = text_utf8_size(text_skip(body, at))) > 0)
         at += size;
-    }
     return err_set(err, ERR_BAD_JSON, "not valid JSON at byte %zu: this is not UTF-8", at);
 }
 
-static bool check_first(struct text body, struct err *err)
+static bool is_blank(char c)
 {
-    size_t at = 0;
-    while (at < body.size && memchr(" \t\r\n", body.data[at], 4) != NULL)
-        at++;
-    if (at == body.size)
-        return err_set(err, ERR_BAD_JSON, "not valid JSON at byte %zu: nothing is there", at);
-    if (body.data[at] != '{' && body.data[at] != '[')
-        return err_set(err, ERR_BAD_JSON,
-                       "not acceptable JSON at byte %zu: the document must start with { or [", at);
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool check_first(struct json_run *run)
+{
+    while (run->end < run->body.size && is_blank(run->body.data[run->end]))
+        run->end++;
+    if (run->end == run->body.size)
+        return fail(run, run->end, "nothing is there");
+    if (peek(run) != '{' && peek(run) != '[')
+        return err_set(run->err, ERR_BAD_JSON,
+                       "not acceptable JSON at byte %zu: the document must start with { or [",
+                       run->end);
     return true;
 }
 
-/* ---- the parser's memory -------------------------------------------------------------------- */
-
-struct parser_memory {
-    char *block;
-    size_t size, used;
-    size_t last; /* offset of the newest piece, the only one that can grow */
-};
-
-/* The first pass has measured what is needed, so running out is a broken promise of this file. YAJL
- * itself does not survive a NULL. */
-static void *parser_take(void *ctx, size_t size)
-{
-    struct parser_memory *m = ctx;
-    size_t start = (m->used + 15) & ~(size_t)15;
-    assert(start <= m->size && size <= m->size - start);
-    m->last = start;
-    m->used = start + size;
-    return m->block + start;
-}
-
-static void *parser_resize(void *ctx, void *piece, size_t size)
-{
-    struct parser_memory *m = ctx;
-    if (piece == NULL)
-        return parser_take(ctx, size);
-    assert(piece == m->block + m->last && size <= m->size - m->last);
-    m->used = m->last + size;
-    return piece;
-}
-
-static void parser_give(void *ctx, void *piece)
-{
-    (void)ctx;
-    (void)piece; /* goes with the arena */
-}
-
-static bool parser_memory_init(struct parser_memory *m, struct arena *arena, size_t longest_escaped)
-{
-    size_t unescaped = 0;
-    if (longest_escaped > 0)
-        for (unescaped = UNESCAPED_FIRST; unescaped <= longest_escaped;)
-            unescaped *= 2;
-    *m = (struct parser_memory){ .size = PARSER_SIZE + unescaped };
-    m->block = arena_take(arena, m->size);
-    return m->block != NULL;
-}
-
-/* ---- the run -------------------------------------------------------------------------------- */
-
-size_t json_run_start(const struct json_run *run)
-{
-    size_t at = run->last_end;
-    while (at < run->body.size && memchr(" \t\r\n:,", run->body.data[at], 6) != NULL)
-        at++;
-    return at;
-}
-
-void json_run_passed(struct json_run *run)
-{
-    run->last_end = yajl_get_bytes_consumed(run->handle);
-}
-
-bool json_run_keep(struct json_run *run, const unsigned char *data, size_t size, struct text *ret)
-{
-    const char *bytes = (const char *)data;
-    struct text view = { bytes, size };
-    if (bytes >= run->body.data && bytes < run->body.data + run->body.size) {
-        *ret = view;
-        return true;
-    }
-    if (arena_copy(run->arena, view, ret))
-        return true;
-    run->failed = true;
-    return err_set(run->err, ERR_MEMORY, "no memory for a text of %zu bytes", size);
-}
-
-/* "parse error: after key and value, ...\n" becomes what stands after the colon. */
-static struct text tidy_sentence(const char *sentence)
-{
-    struct text rest = text_trim(text_from(sentence));
-    struct text kind;
-    if (text_find(rest, ':') < rest.size)
-        text_cut(&rest, ':', &kind);
-    return text_trim(rest);
-}
-
-static bool fail_syntax(struct json_run *run)
-{
-    unsigned char *sentence = yajl_get_error(run->handle, 0, NULL, 0);
-    size_t consumed = yajl_get_bytes_consumed(run->handle);
-    struct text what = tidy_sentence((const char *)sentence);
-    return err_set(run->err, ERR_BAD_JSON, "not valid JSON at byte %zu: %.*s",
-                   consumed > 0 ? consumed - 1 : 0, TEXT_ARG(what));
-}
-
 bool json_run(struct json_run *run, struct text body, struct arena *arena,
-              const yajl_callbacks *callbacks, void *ctx, struct err *err)
+              const struct json_events *events, void *ctx, struct err *err)
 {
-    struct parser_memory memory;
-    yajl_alloc_funcs functions = { parser_take, parser_resize, parser_give, &memory };
-    struct scan scan = { .body = body, .err = err };
-    yajl_status status;
-    while (scan.body.size > 0 && memchr(" \t\r\n", body.data[scan.body.size - 1], 4) != NULL)
-        scan.body.size--;
-    if (!check_utf8(scan.body, err) || !check_first(scan.body, err) || !scan_document(&scan))
-        return false;
-    if (!parser_memory_init(&memory, arena, scan.longest_escaped))
-        return err_set(err, ERR_MEMORY, "no memory to parse %zu bytes of JSON", body.size);
-
-    *run = (struct json_run){ .body = scan.body, .arena = arena, .err = err };
-    run->handle = yajl_alloc(callbacks, &functions, ctx);
-    yajl_config(run->handle, yajl_dont_validate_strings, 1); /* done above, and better */
-    status = yajl_parse(run->handle, (const unsigned char *)scan.body.data, scan.body.size);
-    if (status == yajl_status_error)
-        return fail_syntax(run);
-    assert((status == yajl_status_client_canceled) == run->failed);
-    return !run->failed;
+    while (body.size > 0 && is_blank(body.data[body.size - 1]))
+        body.size--;
+    *run =
+        (struct json_run){ .body = body, .arena = arena, .err = err, .events = events, .ctx = ctx };
+    return check_utf8(body, err) && check_first(run) && run_document(run);
 }

@@ -87,7 +87,7 @@ static const struct text not_json[] = {
     TEXT("[\"a\tb\"]"),
     TEXT("[\"a\0b\"]"),
     TEXT("[\"a\x1f\"]"),
-    TEXT("[\v1]"), /* YAJL by itself takes these two for blanks */
+    TEXT("[\v1]"), /* some take these two for blanks */
     TEXT("[\f1]"),
     TEXT("[1\xc2\xa0]"),
     TEXT("[1\xe2\x80\xa8]"),

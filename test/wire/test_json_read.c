@@ -475,7 +475,7 @@ static void test_every_shortage_of_memory_is_reported_and_changes_nothing(void *
         assert_memory_equal(&s, &untouched, sizeof(s));
     }
 
-    assert_true(max > 1500 && max < 16384);
+    assert_true(max > 500 && max < 16384);
 }
 
 int main(void)
