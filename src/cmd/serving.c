@@ -13,8 +13,9 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#define TICK_MS              100 /* engine.h: how often time passes */
-#define DESCRIPTORS_KEPT     64  /* for the store, the loop, the log */
+#define TICK_MS              100  /* engine.h: how often time passes */
+#define GAP_MS               2000 /* between two ticks: longer than any work, so the process stood */
+#define DESCRIPTORS_KEPT     64   /* for the store, the loop, the log */
 #define CONNECTIONS_AT_LEAST 16
 
 struct serving {
@@ -25,6 +26,7 @@ struct serving {
     struct loop_waker *waker;
     struct loop_timer *timer;
     struct token_rule *tokens;
+    int64_t ticked_at;
     unsigned connections_max;
     char address[64];
 };
@@ -53,6 +55,10 @@ static void on_round_end(void *ctx)
 static void on_tick(void *ctx)
 {
     struct serving *s = ctx;
+    int64_t now = engine_now(s->engine);
+    if (s->ticked_at > 0 && now - s->ticked_at > GAP_MS)
+        engine_stood_still(s->engine, now - s->ticked_at);
+    s->ticked_at = now;
     engine_tick(s->engine);
 }
 

@@ -135,14 +135,29 @@ static struct sighting sighting_of(const struct fleet *fleet, const struct rollo
     return s;
 }
 
+/* Classes of which there was none are left out. */
 static void report_faults(struct buffer *out, const struct model_counts *c)
 {
-    buffer_printf(out,
-                  "faults     %llu calls lost, %llu doubled, %llu agents and %llu servers died,\n"
-                  "           %llu commits refused, %u instances cut off\n",
-                  (unsigned long long)c->lost, (unsigned long long)c->duplicates,
-                  (unsigned long long)c->agent_crashes, (unsigned long long)c->server_restarts,
-                  (unsigned long long)c->commits_refused, (unsigned)c->cut);
+    static const char *const words[] = {
+#define FAULT_WORD(id, meaning) meaning,
+        FAULT_CLASSES(FAULT_WORD)
+#undef FAULT_WORD
+    };
+    uint64_t total = 0;
+    for (unsigned i = 0; i < FAULT_CLASS_COUNT; i++)
+        total += c->faults[i];
+    buffer_printf(out, "faults     %llu", (unsigned long long)total);
+    for (unsigned i = 0, shown = 0; i < FAULT_CLASS_COUNT; i++) {
+        if (c->faults[i] == 0)
+            continue;
+        buffer_printf(out, "%s%llu %s",
+                      shown == 0  ? ": "
+                      : shown % 4 ? ", "
+                                  : ",\n           ",
+                      (unsigned long long)c->faults[i], words[i]);
+        shown++;
+    }
+    buffer_add_byte(out, '\n');
 }
 
 void sim_report_model(struct buffer *out, const struct model *model)
@@ -178,16 +193,10 @@ void sim_report_model(struct buffer *out, const struct model *model)
 void sim_report_swarm(struct buffer *out, uint64_t seeds, const struct model_counts *sum,
                       uint64_t hash, bool holds)
 {
-    buffer_printf(out,
-                  "seeds      %llu, %llu events, %llu heartbeats, %llu updates\n"
-                  "faults     %llu calls lost, %llu doubled, %llu agents and %llu servers died,\n"
-                  "           %llu commits refused\n"
-                  "invariants %llu checks, %d violations\n"
-                  "state      %016llx\n",
+    buffer_printf(out, "seeds      %llu, %llu events, %llu heartbeats, %llu updates\n",
                   (unsigned long long)seeds, (unsigned long long)sum->events,
-                  (unsigned long long)sum->heartbeats, (unsigned long long)sum->updates,
-                  (unsigned long long)sum->lost, (unsigned long long)sum->duplicates,
-                  (unsigned long long)sum->agent_crashes, (unsigned long long)sum->server_restarts,
-                  (unsigned long long)sum->commits_refused, (unsigned long long)sum->checks,
-                  holds ? 0 : 1, (unsigned long long)hash);
+                  (unsigned long long)sum->heartbeats, (unsigned long long)sum->updates);
+    report_faults(out, sum);
+    buffer_printf(out, "invariants %llu checks, %d violations\nstate      %016llx\n",
+                  (unsigned long long)sum->checks, holds ? 0 : 1, (unsigned long long)hash);
 }

@@ -156,10 +156,8 @@ static void add_counts(struct model_counts *sum, const struct model_counts *coun
     sum->heartbeats += counts->heartbeats;
     sum->updates += counts->updates;
     sum->lost += counts->lost;
-    sum->duplicates += counts->duplicates;
-    sum->agent_crashes += counts->agent_crashes;
-    sum->server_restarts += counts->server_restarts;
-    sum->commits_refused += counts->commits_refused;
+    for (unsigned i = 0; i < FAULT_CLASS_COUNT; i++)
+        sum->faults[i] += counts->faults[i];
 }
 
 static bool swarm_one(uint64_t seed, const struct sim_virtual_options *options,

@@ -355,5 +355,8 @@ void fleet_adopt_rollout(struct fleet *fleet, struct rollout *r);
  * ran (K7); the moved records are dirty in the open round. ERR_MEMORY, ERR_CORRUPT. */
 bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_ms,
                           struct err *err);
+/* The same for a server that got no time for so long, as a command: deadlines move, and nobody is
+ * offline for one timeout from here. ERR_MEMORY, ERR_STORE: nothing moved. */
+bool fleet_stand_still(struct fleet *fleet, int64_t ms, struct err *err);
 
 #endif

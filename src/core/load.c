@@ -65,3 +65,16 @@ bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_
     fleet_resume_clocks(fleet);
     return true;
 }
+
+bool fleet_stand_still(struct fleet *fleet, int64_t ms, struct err *err)
+{
+    if (!fleet_reserve(fleet, (size_t)fleet->tally.in_progress + fleet->live_count, err))
+        return false;
+    fleet->started_at = fleet->now;
+    for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
+        if (fleet->live[i] && fleet->live[i]->rollout->stopped_at == 0)
+            move_rollout(fleet, fleet->live[i]->rollout, ms);
+    fleet->stood_still_ms += ms; /* what an outage moved may not be durable yet either */
+    fleet->resumed_round = fleet->round;
+    return true;
+}

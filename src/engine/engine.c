@@ -97,9 +97,15 @@ const struct journal *engine_journal(const struct engine *e)
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
+int64_t engine_now(const struct engine *e)
+{
+    int64_t now = e->clock.now_ms(e->clock.self);
+    return now > e->fleet.now ? now : e->fleet.now;
+}
+
 void engine_begin(struct engine *e, struct text actor)
 {
-    fleet_begin(&e->fleet, e->clock.now_ms(e->clock.self), actor);
+    fleet_begin(&e->fleet, engine_now(e), actor);
 }
 
 /* What an operator should see at once. */
@@ -125,7 +131,8 @@ static void write_entry(struct engine *e, const struct change *change)
     buffer_add(&e->open->bytes, buffer_text(&e->scratch));
     batch_end(e->open);
     e->open->failed |= e->scratch.failed;
-    journal_add(&e->journal, change->type, change->rollout, buffer_text(&e->scratch));
+    if (!e->scratch.failed) /* else the round is dropped, and the entry with it */
+        journal_add(&e->journal, change->type, change->rollout, buffer_text(&e->scratch));
 }
 
 void engine_end(struct engine *e)
@@ -228,11 +235,6 @@ bool engine_each_other(struct engine *e, engine_other_fn *visit, void *ctx, stru
     return goes_on;
 }
 
-int64_t engine_now(const struct engine *e)
-{
-    return e->clock.now_ms(e->clock.self);
-}
-
 bool engine_is_settled(const struct engine *e, uint64_t round)
 {
     return round <= e->settled;
@@ -269,7 +271,7 @@ static void add_meta(struct engine *e, int64_t now)
     struct json_writer w;
     json_writer_init(&w, &e->open->bytes);
     json_begin_object(&w);
-    json_put_i64(&w, "at", now);
+    json_put_i64(&w, "at", now - e->stood_still_ms); /* what deadlines did not move by yet */
     json_put_u64(&w, "next_index", e->fleet.next_index);
     json_put_u64(&w, "last_number", e->fleet.last_number);
     json_end_object(&w);
@@ -312,10 +314,10 @@ static void drop_rounds(struct engine *e, const struct err *why)
     e->opened = e->closed = (struct outcomes){ .has_any = false };
     journal_cut(&e->journal, e->fleet.next_index);
     if (!e->fleet.is_frozen)
-        e->failing_since = e->clock.now_ms(e->clock.self);
+        e->failing_since = engine_now(e);
     e->fleet.is_frozen = true;
-    e->probe_at = e->clock.now_ms(e->clock.self) + PROBE_EVERY_MS;
-    waited_note(&e->waited, &e->fleet, e->failing_since, e->clock.now_ms(e->clock.self));
+    e->probe_at = engine_now(e) + PROBE_EVERY_MS;
+    waited_note(&e->waited, &e->fleet, e->failing_since, engine_now(e));
     release_waiters(e, UINT64_MAX, ENGINE_DROPPED);
 }
 
@@ -336,7 +338,7 @@ void engine_end_round(struct engine *e)
 {
     if (e->is_committing || e->is_dead)
         return;
-    int64_t now = e->clock.now_ms(e->clock.self);
+    int64_t now = engine_now(e);
     if (e->fleet.is_frozen ? now < e->probe_at : !has_something(e, now))
         return;
     bool has_records = fleet_is_dirty(&e->fleet) || e->open->count > 0;
@@ -390,7 +392,7 @@ static void thaw(struct engine *e)
     if (!e->fleet.is_frozen)
         return;
     e->fleet.is_frozen = false;
-    waited_note(&e->waited, &e->fleet, 0, e->clock.now_ms(e->clock.self));
+    waited_note(&e->waited, &e->fleet, 0, engine_now(e));
 }
 
 static void finish_commit(struct engine *e)
@@ -447,10 +449,11 @@ void engine_free(struct engine *e)
     drain(e);
     if (!e->is_dead && !e->fleet.is_frozen) {
         fleet_each_dirty(&e->fleet, add_record, e);
-        int64_t now = e->clock.now_ms(e->clock.self);
+        int64_t now = engine_now(e);
         seen_write(&e->seen, &e->fleet, now, true, e->open);
         add_meta(e, now);
-        submit(e);
+        if (!e->open->failed) /* a round is durable as a whole or not at all */
+            submit(e);
         drain(e);
     }
     release_waiters(e, UINT64_MAX, ENGINE_UNKNOWN);
@@ -499,13 +502,31 @@ static void reconcile(struct engine *e)
     octaves_add(&e->stats.reconcile_us, (uint64_t)(now_us(e) - began_us));
 }
 
+void engine_stood_still(struct engine *e, int64_t ms)
+{
+    e->stood_still_ms += ms;
+}
+
+/* Until there is memory for it, or room in the store, nothing falls due either. */
+static void resume_clocks(struct engine *e)
+{
+    struct err err = { .code = ERR_NONE };
+    if (e->stood_still_ms == 0)
+        return;
+    engine_begin(e, TEXT("server"));
+    if (fleet_stand_still(&e->fleet, e->stood_still_ms, &err))
+        e->stood_still_ms = 0;
+    engine_end(e);
+}
+
 void engine_tick(struct engine *e)
 {
     if (e->is_dead)
         return;
-    int64_t now = e->clock.now_ms(e->clock.self);
+    int64_t now = engine_now(e);
+    resume_clocks(e);
     bool is_turn = now - e->reconciled_at >= e->options.reconcile_interval_ms;
-    if (is_turn || fleet_next_due(&e->fleet) <= now) {
+    if (e->stood_still_ms == 0 && (is_turn || fleet_next_due(&e->fleet) <= now)) {
         e->reconciled_at = now;
         reconcile(e);
     }

@@ -95,7 +95,8 @@ void engine_delete(struct engine *engine, struct text key, bool failed);
  * forgotten. False: the visitor's. */
 typedef bool engine_other_fn(void *ctx, struct text key, struct text value, struct err *err);
 bool engine_each_other(struct engine *engine, engine_other_fn *visit, void *ctx, struct err *err);
-/* The clock of the engine, ms since the epoch. */
+/* The time of the newest command, or what the clock shows if that is later: ms since the epoch,
+ * never going back, not even when a server starts with a clock behind that of the one before. */
 int64_t engine_now(const struct engine *engine);
 bool engine_is_settled(const struct engine *engine, uint64_t round);
 
@@ -109,6 +110,9 @@ void engine_end_round(struct engine *engine);
 void engine_poll(struct engine *engine);
 /* Lets time pass; to be called about every 100 ms. */
 void engine_tick(struct engine *engine);
+/* Before a tick: this process got no time for so long, because it was stopped or its machine slept.
+ * Deadlines move by it, and nobody is offline for one timeout (K7). */
+void engine_stood_still(struct engine *engine, int64_t ms);
 
 /* ---- readers of the journal (streams) ------------------------------------------------------- */
 

@@ -38,11 +38,12 @@ struct engine {
     struct commit_job job;   /* valid while is_committing */
     uint64_t job_last_index; /* of the journal, when that round was closed */
     bool is_committing;
-    bool is_dead;          /* a commit had an unknown result */
-    uint64_t settled;      /* newest durable round */
-    int64_t probe_at;      /* while frozen: when to ask the store again */
-    int64_t failing_since; /* while frozen */
-    int64_t alive_at;      /* the clock of the newest batch */
+    bool is_dead;           /* a commit had an unknown result */
+    uint64_t settled;       /* newest durable round */
+    int64_t probe_at;       /* while frozen: when to ask the store again */
+    int64_t failing_since;  /* while frozen */
+    int64_t alive_at;       /* the clock of the newest batch */
+    int64_t stood_still_ms; /* not yet added to deadlines */
 
     struct engine_waiter *waiters, **last_waiter;
     struct engine_reader *readers;

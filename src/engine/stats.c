@@ -12,7 +12,7 @@ static int64_t overdue_ms(const struct engine *e, int64_t now)
 
 struct engine_stats engine_stats(struct engine *e)
 {
-    int64_t now = e->clock.now_ms(e->clock.self);
+    int64_t now = engine_now(e);
     struct engine_stats stats = e->stats;
     for (unsigned reason = 0; reason < WAITING_REASON_COUNT; reason++)
         stats.waited_ms[reason] = waited_total(&e->waited, reason, now);

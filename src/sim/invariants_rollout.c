@@ -179,7 +179,7 @@ static bool is_movable(const struct witness *w, const struct rollout *r, struct 
     struct waiting list[WAITING_REASON_COUNT];
     const struct fleet *fleet = w->fleet;
     size_t count = waiting_list(fleet, r, list);
-    if (fleet->settings.is_manual)
+    if (fleet->settings.is_manual || w->is_starved)
         return true;
     if (rollout_would_move(fleet, r, ROLLOUT_EVALUATE))
         return fleet_next_due(fleet) <= fleet->now ||
@@ -287,7 +287,8 @@ static bool is_undone(const struct witness *w, const struct rollout *r, struct e
 static bool stops_at_threshold(const struct witness *w, const struct rollout *r, struct err *err)
 {
     const struct tally *t = rollout_tally(r);
-    if (r->state != ROLLOUT_RUNNING || w->fleet->settings.is_manual || r->stopped_at != 0 ||
+    if (r->state != ROLLOUT_RUNNING || w->fleet->settings.is_manual || w->is_starved ||
+        r->stopped_at != 0 ||
         t->failed - t->acknowledged < rollout_threshold(r))
         return true;
     return blame(err, r, "goes on, and %u of at most %u failed", t->failed - t->acknowledged,

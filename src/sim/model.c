@@ -57,6 +57,11 @@ void model_break(struct model *m, const struct err *why)
         m->broken = *why;
 }
 
+void model_count(struct model *m, enum fault_class fault)
+{
+    m->counts.faults[fault]++;
+}
+
 bool model_chance(struct model *m, uint32_t share)
 {
     return share > 0 && sim_dice_roll(&m->dice, SHARE_WHOLE) < share;
@@ -98,30 +103,71 @@ static int64_t draw_down(struct model *m, const struct fault_every *fault)
     return sim_dice_between(&m->dice, fault->down_min_ms, fault->down_max_ms);
 }
 
+static void note_fault(struct model *m, enum fault_class fault, uint32_t agent)
+{
+    static const char *const words[] = {
+#define FAULT_WORD(id, meaning) meaning,
+        FAULT_CLASSES(FAULT_WORD)
+#undef FAULT_WORD
+    };
+    model_count(m, fault);
+    model_note(m, &(struct note){ .kind = NOTE_FAULT, .agent = agent, .what = words[fault] });
+}
+
 static void restart_server(struct model *m)
 {
     if (m->fleet) {
-        server_crash(m, model_chance(m, SHARE_OF_STOPS));
+        bool is_asked = model_chance(m, SHARE_OF_STOPS);
+        model_count(m, is_asked ? FAULT_SERVER_ENDED : FAULT_SERVER_DIED);
+        server_crash(m, is_asked);
         model_set_timer(m, TIMER_SERVER_UP, m->now + draw_down(m, &m->faults.restart));
     }
     model_set_timer(m, TIMER_RESTART, draw_next(m, &m->faults.restart));
 }
 
-static void crash_agent(struct model *m)
+/* Some agent that runs; FLEET_NONE: the one that was drawn does not. */
+static uint32_t draw_agent(struct model *m)
 {
     uint32_t index = sim_dice_roll(&m->dice, m->crowd.count);
-    int64_t up = m->now + draw_down(m, &m->faults.crash);
+    const struct crowd_cell *cell = &m->crowd.cells[index];
+    return cell->is_dormant || cell->work == WORK_CRASHED ? FLEET_NONE : index;
+}
+
+/* It remembers what runs, which `running` replaces, and nothing else. */
+static void start_anew(struct model *m, uint32_t index, const struct version *running, int64_t up)
+{
     struct agent agent;
-    model_set_timer(m, TIMER_CRASH, draw_next(m, &m->faults.crash));
-    crowd_load(&m->crowd, index, &agent);
-    if (m->crowd.cells[index].is_dormant || agent.work == WORK_CRASHED)
-        return;
-    m->counts.agent_crashes++;
-    model_note(m, &(struct note){ .kind = NOTE_AGENT_CRASH, .agent = index });
     network_hang_up(m, index);
+    crowd_load(&m->crowd, index, &agent);
+    if (running)
+        agent.running = *running;
     agent_restart(&agent, up);
     crowd_store(&m->crowd, index, &agent);
     model_arm_agent(m, index);
+}
+
+static void crash_agent(struct model *m)
+{
+    uint32_t index = draw_agent(m);
+    int64_t up = m->now + draw_down(m, &m->faults.crash);
+    model_set_timer(m, TIMER_CRASH, draw_next(m, &m->faults.crash));
+    if (index == FLEET_NONE)
+        return;
+    note_fault(m, FAULT_AGENT_DIED, index);
+    start_anew(m, index, NULL, up);
+}
+
+/* FA4: its host is restored from a backup of its first day. */
+static void put_agent_back(struct model *m)
+{
+    uint32_t index = draw_agent(m);
+    int64_t up = m->now + draw_down(m, &m->faults.old_agent);
+    model_set_timer(m, TIMER_OLD_AGENT, draw_next(m, &m->faults.old_agent));
+    const struct version *start = index == FLEET_NONE ? NULL : &m->plan->instances[index].start;
+    if (!start || start->code == 0 || start->config == 0)
+        return; /* what it runs cannot be said */
+    note_fault(m, FAULT_AGENT_OLD, index);
+    start_anew(m, index, start, up);
 }
 
 static void cut_agent(struct model *m)
@@ -131,7 +177,37 @@ static void cut_agent(struct model *m)
     if (m->crowd.cells[index].is_cut)
         return;
     m->crowd.cells[index].is_cut = 1;
-    model_note(m, &(struct note){ .kind = NOTE_CUT, .agent = index });
+    note_fault(m, FAULT_AGENT_GONE, index);
+}
+
+/* Links break one by one and are mended in another order. Half of them only one way. */
+static void break_link(struct model *m)
+{
+    uint32_t index = sim_dice_roll(&m->dice, m->crowd.count);
+    uint32_t way = sim_dice_roll(&m->dice, 4);
+    int64_t until = m->now + draw_down(m, &m->faults.link);
+    model_set_timer(m, TIMER_LINK, draw_next(m, &m->faults.link));
+    if (way != 0)
+        m->calls[index].cut_to_until = until;
+    if (way != 1)
+        m->calls[index].cut_from_until = until;
+    note_fault(m, FAULT_LINK, index);
+}
+
+static void pause_server(struct model *m)
+{
+    int64_t until = m->now + draw_down(m, &m->faults.pause);
+    model_set_timer(m, TIMER_PAUSE, draw_next(m, &m->faults.pause));
+    if (!m->fleet || m->now < m->paused_until)
+        return;
+    note_fault(m, FAULT_PAUSE, FLEET_NONE);
+    server_pause(m, until);
+}
+
+static void fill_disk(struct model *m)
+{
+    m->full_until = m->now + draw_down(m, &m->faults.full);
+    model_set_timer(m, TIMER_FULL, draw_next(m, &m->faults.full));
 }
 
 /* Which windows are open now; the timer is set to the next edge of one. */
@@ -159,6 +235,10 @@ static void arm_faults(struct model *m)
     model_set_timer(m, TIMER_CRASH, draw_next(m, &m->faults.crash));
     model_set_timer(m, TIMER_SILENT, draw_next(m, &m->faults.silent));
     model_set_timer(m, TIMER_RESTART, draw_next(m, &m->faults.restart));
+    model_set_timer(m, TIMER_LINK, draw_next(m, &m->faults.link));
+    model_set_timer(m, TIMER_OLD_AGENT, draw_next(m, &m->faults.old_agent));
+    model_set_timer(m, TIMER_PAUSE, draw_next(m, &m->faults.pause));
+    model_set_timer(m, TIMER_FULL, draw_next(m, &m->faults.full));
     if (m->faults.until_ms != 0)
         model_set_timer(m, TIMER_FAULTS_END, MODEL_BEGIN_MS + m->faults.until_ms);
     turn_silence(m);
@@ -168,6 +248,9 @@ void model_faults_end(struct model *m)
 {
     m->faults = (struct faults){ 0 };
     m->active_silence = 0;
+    m->full_until = 0;
+    for (uint32_t i = 0; m->calls && i < m->crowd.count; i++)
+        m->calls[i].cut_to_until = m->calls[i].cut_from_until = 0;
     for (unsigned timer = TIMER_RESTART; timer <= TIMER_FAULTS_END; timer++)
         model_set_timer(m, timer, TIMERS_NEVER);
     model_note(m, &(struct note){ .kind = NOTE_FAULTS_END, .agent = FLEET_NONE });
@@ -186,6 +269,10 @@ static void fire(struct model *m, enum model_timer timer)
     case TIMER_RESTART: restart_server(m); break;
     case TIMER_CRASH: crash_agent(m); break;
     case TIMER_SILENT: cut_agent(m); break;
+    case TIMER_LINK: break_link(m); break;
+    case TIMER_OLD_AGENT: put_agent_back(m); break;
+    case TIMER_PAUSE: pause_server(m); break;
+    case TIMER_FULL: fill_disk(m); break;
     case TIMER_SILENCE: turn_silence(m); break;
     case TIMER_FAULTS_END: model_faults_end(m); break;
     case MODEL_TIMERS: break;
@@ -325,6 +412,8 @@ struct model_counts model_counts(const struct model *model)
     counts.updates = model->crowd.counts.updates;
     counts.failures = model->crowd.counts.failures;
     counts.lies = model->crowd.counts.lies;
+    counts.faults[FAULT_UPDATE] = counts.failures + counts.lies;
+    counts.faults[FAULT_MEMORY] = model->memory.refused;
     counts.events = model->events;
     counts.checks = model->witness.checks;
     return counts;

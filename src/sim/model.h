@@ -33,7 +33,7 @@ struct model_counts {
     uint64_t registrations, heartbeats;                   /* taken by the server */
     uint64_t again, busy, lost;       /* told to register; told to wait; no answer */
     uint64_t updates, failures, lies; /* of all agents */
-    uint64_t agent_crashes, server_restarts, commits_refused, store_failures, duplicates;
+    uint64_t faults[FAULT_CLASS_COUNT];
     uint64_t events;  /* of all kinds */
     uint64_t checks;  /* of invariants */
     uint32_t refused; /* steps of the script */

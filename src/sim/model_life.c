@@ -8,6 +8,9 @@
 #include <assert.h>
 
 #define HASH_SEED_OF_STARTS 0x5851f42d4c957f2du
+#define SHARE_OF_JUMPS      3000u
+#define SLOW_MS             100  /* a commit that takes so long is one of a bad disk */
+#define GAP_MS              2000 /* as cmd/serving.c: a gap between ticks that the server notices */
 #define DOWN_MS             1000 /* until the supervisor has started another one */
 
 static const struct err no_memory = { .code = ERR_MEMORY, .text = "no memory for the server" };
@@ -16,8 +19,7 @@ static const struct err no_memory = { .code = ERR_MEMORY, .text = "no memory for
 
 static int64_t clock_now(void *self)
 {
-    const struct model *m = self;
-    return m->now;
+    return model_clock(self);
 }
 
 static void write_log(void *self, enum log_level level, const char *message,
@@ -34,7 +36,7 @@ static bool is_done(void *ctx)
     struct model *m = ctx;
     if (m->is_gone)
         return true;
-    if (m->now < m->commit_due)
+    if (m->now < m->commit_due || m->now < m->paused_until)
         return false;
     if (!vault_settle(&m->vault))
         model_break(m, &no_memory);
@@ -153,17 +155,32 @@ void server_crash(struct model *m, bool is_asked)
     if (!m->fleet)
         return;
     assert(m->has_engine);
-    m->died_at = m->now;
+    bool was_paused = m->now < m->paused_until; /* of that the next one hears as of an outage */
+    m->died_at = model_clock(m) - (was_paused ? m->now - m->paused_at : 0);
+    if (m->died_at < m->fleet->now)
+        m->died_at = m->fleet->now; /* its clock was behind */
     m->drops++;
-    m->counts.server_restarts++;
     model_set_timer(m, TIMER_COMMIT, TIMERS_NEVER);
     model_set_timer(m, TIMER_TICK, TIMERS_NEVER);
-    server_stop(m, is_asked);
+    server_stop(m, is_asked && m->paused_at == 0);
+    if (m->vault.pending.is_there)
+        model_count(m, FAULT_TORN);
     if (!vault_restart(&m->vault, model_chance(m, SHARE_WHOLE / 2)))
         model_break(m, &no_memory);
+    m->paused_until = m->paused_at = 0;
     operator_dropped(m);
     model_note(m, &(struct note){ .kind = NOTE_SERVER_DOWN, .agent = FLEET_NONE });
     model_tell(m, is_asked ? "the server ends" : "the server dies");
+}
+
+/* The wall clock was set while no server ran. What a running one reads goes on evenly. */
+static void jump_clock(struct model *m)
+{
+    int64_t most = m->faults.clock_jump_ms;
+    if (most == 0 || !model_chance(m, SHARE_OF_JUMPS))
+        return;
+    model_count(m, FAULT_CLOCK);
+    m->clock_ahead_ms += sim_dice_between(&m->dice, -most, most);
 }
 
 void server_come_up(struct model *m)
@@ -171,7 +188,8 @@ void server_come_up(struct model *m)
     struct err err = { .code = ERR_NONE }, why = { .code = ERR_NONE };
     if (m->fleet)
         return;
-    witness_note_outage(&m->witness, m->died_at, m->now);
+    jump_clock(m);
+    witness_note_outage(&m->witness, m->died_at, model_clock(m));
     if (!server_start(m, &why)) {
         err_set(&err, why.code, "I9 what was committed cannot be loaded: %s", why.text);
         model_break(m, &err);
@@ -182,6 +200,31 @@ void server_come_up(struct model *m)
     if (!witness_all(&m->witness, &err))
         model_break(m, &err);
     server_turn(m);
+}
+
+/* ---- standing still ------------------------------------------------------------------------- */
+
+/* Its process gets no time: what comes for it waits. */
+void server_pause(struct model *m, int64_t until)
+{
+    m->paused_at = m->now;
+    m->paused_until = until;
+    model_set_timer(m, TIMER_TICK, until);
+    if (m->now < m->commit_due)
+        model_set_timer(m, TIMER_COMMIT, m->commit_due < until ? until : m->commit_due);
+}
+
+void server_resume(struct model *m)
+{
+    int64_t stood_still = m->paused_until - m->paused_at;
+    if (m->paused_at == 0)
+        return;
+    int64_t until = m->paused_until + m->clock_ahead_ms;
+    m->paused_at = 0;
+    if (stood_still <= GAP_MS)
+        return;
+    witness_note_outage(&m->witness, until - stood_still, until);
+    engine_stood_still(m->engine, stood_still);
 }
 
 /* ---- commits -------------------------------------------------------------------------------- */
@@ -201,7 +244,7 @@ void server_note_drop(struct model *m)
     if (failures == m->failures)
         return;
     m->failures = failures;
-    m->counts.commits_refused++;
+    model_count(m, FAULT_REFUSED);
     m->drops++;
     server_forget_slots(m);
     if (!witness_begin(&m->witness, m->fleet))
@@ -212,7 +255,7 @@ void server_note_drop(struct model *m)
 
 static void die(struct model *m)
 {
-    m->counts.store_failures++;
+    model_count(m, FAULT_DOUBT);
     model_note(m, &(struct note){ .kind = NOTE_STORE_FAILED, .agent = FLEET_NONE });
     server_crash(m, false);
     model_set_timer(m, TIMER_SERVER_UP, m->now + DOWN_MS);
@@ -255,6 +298,8 @@ struct vault_fate model_draw_fate(void *ctx)
     int64_t takes =
         f->commit_max_ms == 0 ? 0 : sim_dice_between(&m->dice, f->commit_min_ms, f->commit_max_ms);
     m->commit_due = m->now + takes;
+    if (takes >= SLOW_MS)
+        model_count(m, FAULT_SLOW);
     if (takes > 0 && !m->is_gone && !m->vault.is_instant)
         model_set_timer(m, TIMER_COMMIT, m->commit_due);
     if (model_chance(m, f->commit_doubt))

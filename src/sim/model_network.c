@@ -71,10 +71,13 @@ static struct message take(struct model *m, uint32_t at)
 
 /* Whether messages of and to this one get through at all. Who falls silent with others is drawn for
  * each window apart. */
-static bool is_cut(const struct model *m, uint32_t agent)
+static bool is_cut(const struct model *m, uint32_t agent, bool is_answer)
 {
     const struct crowd_cell *cell = &m->crowd.cells[agent];
     if (cell->is_cut || cell->is_dormant)
+        return true;
+    const struct call_state *call = m->calls ? &m->calls[agent] : NULL;
+    if (call && m->now < (is_answer ? call->cut_from_until : call->cut_to_until))
         return true;
     for (uint32_t i = 0; m->active_silence >> i; i++) {
         struct sim_dice dice = sim_dice_at(m->plan->seed + i, agent, DICE_OF_SILENCE);
@@ -87,28 +90,35 @@ static bool is_cut(const struct model *m, uint32_t agent)
 
 static void deliver(struct model *m, const struct message *message);
 
+static void send_at(struct model *m, const struct message *message, int64_t at_ms)
+{
+    uint32_t at = keep(m, message);
+    if (at != FLEET_NONE)
+        timers_set(&m->timers, item_of(m, at), at_ms);
+}
+
 static void send_once(struct model *m, const struct message *message)
 {
     if (m->faults.delay_max_ms == 0) {
         deliver(m, message);
         return;
     }
-    uint32_t at = keep(m, message);
-    if (at != FLEET_NONE)
-        timers_set(&m->timers, item_of(m, at),
-                   m->now +
-                       sim_dice_between(&m->dice, m->faults.delay_min_ms, m->faults.delay_max_ms));
+    model_count(m, FAULT_DELAYED);
+    send_at(m, message,
+            m->now + sim_dice_between(&m->dice, m->faults.delay_min_ms, m->faults.delay_max_ms));
 }
 
 static void send(struct model *m, const struct message *message)
 {
-    if (is_cut(m, message->agent) || model_chance(m, m->faults.loss)) {
+    bool is_off = is_cut(m, message->agent, message->kind == MESSAGE_ANSWER);
+    if (is_off || model_chance(m, m->faults.loss)) {
+        model_count(m, is_off ? FAULT_CUT_OFF : FAULT_LOST);
         model_note(m, &(struct note){ .kind = NOTE_UNANSWERED, .agent = message->agent });
         return;
     }
     bool is_doubled = message->kind != MESSAGE_ANSWER && model_chance(m, m->faults.duplicate);
     if (is_doubled) {
-        m->counts.duplicates++;
+        model_count(m, FAULT_DOUBLED);
         send_once(m, message);
     }
     send_once(m, message);
@@ -169,7 +179,7 @@ void network_wake(struct model *m, uint32_t index)
     struct crowd_cell *cell = &m->crowd.cells[index];
     bool is_calling = m->calls && m->calls[index].until != 0;
     if (cell->link != LINK_BEATING || cell->misses > 0 || is_calling || cell->call_due <= m->now ||
-        cell->call_due == TIMERS_NEVER || is_cut(m, index) || model_chance(m, m->faults.loss))
+        cell->call_due == TIMERS_NEVER || is_cut(m, index, true) || model_chance(m, m->faults.loss))
         return;
     cell->call_due = m->now;
     model_arm_agent(m, index);
@@ -253,6 +263,8 @@ static void deliver(struct model *m, const struct message *message)
         return;
     if (message->kind == MESSAGE_ANSWER)
         deliver_answer(m, message);
+    else if (m->fleet && m->now < m->paused_until)
+        send_at(m, message, m->paused_until); /* the kernel keeps it for the server */
     else
         server_answer(m, message);
 }

@@ -27,7 +27,7 @@ static enum err_code after(struct model *m, enum event_kind kind, const char *wh
 enum err_code operator_deploy(struct model *m, const struct deploy_command *command,
                               struct err *err)
 {
-    if (!m->fleet)
+    if (!model_has_server(m))
         return err_set(err, ERR_UNAVAILABLE, "no server runs"), ERR_UNAVAILABLE;
     server_begin(m, operator_name);
     const struct rollout *r = fleet_deploy(m->fleet, command, NULL, err);
@@ -37,7 +37,7 @@ enum err_code operator_deploy(struct model *m, const struct deploy_command *comm
 enum err_code operator_rollback(struct model *m, const struct rollback_command *command,
                                 struct err *err)
 {
-    if (!m->fleet)
+    if (!model_has_server(m))
         return err_set(err, ERR_UNAVAILABLE, "no server runs"), ERR_UNAVAILABLE;
     server_begin(m, operator_name);
     const struct rollout *r = fleet_rollback(m->fleet, command, NULL, err);
@@ -48,7 +48,7 @@ enum err_code operator_verb(struct model *m, uint32_t number, const struct verb_
                             struct err *err)
 {
     struct rollout *result = NULL;
-    if (!m->fleet)
+    if (!model_has_server(m))
         return err_set(err, ERR_UNAVAILABLE, "no server runs"), ERR_UNAVAILABLE;
     struct rollout *r = number ? fleet_rollout(m->fleet, number) : fleet_first_live(m->fleet);
     if (!r)

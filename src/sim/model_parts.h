@@ -24,13 +24,12 @@ enum note_kind {
     NOTE_OPERATOR,
     NOTE_COMMIT,
     NOTE_REFUSED_COMMIT,
-    NOTE_AGENT_CRASH,
-    NOTE_CUT,
     NOTE_SERVER_DOWN,
     NOTE_SERVER_UP,
     NOTE_STORE_FAILED,
     NOTE_ANSWER,
     NOTE_UNANSWERED,
+    NOTE_FAULT,
     NOTE_FAULTS_END,
 };
 
@@ -73,9 +72,10 @@ struct held_answer {
 struct call_state {
     int64_t until; /* when it is given up; 0: none is under way */
     uint32_t number;
-    uint32_t newest_generation; /* that the agent knows, of the present record */
-    uint32_t stored_generation; /* found in the store */
-    uint64_t stored_start;      /* by this server */
+    uint32_t newest_generation;           /* that the agent knows, of the present record */
+    uint32_t stored_generation;           /* found in the store */
+    uint64_t stored_start;                /* by this server */
+    int64_t cut_to_until, cut_from_until; /* nothing gets to the server; from it */
 };
 
 enum model_timer {
@@ -86,6 +86,10 @@ enum model_timer {
     TIMER_RESTART,
     TIMER_CRASH,
     TIMER_SILENT,
+    TIMER_LINK,
+    TIMER_OLD_AGENT,
+    TIMER_PAUSE,
+    TIMER_FULL,
     TIMER_SILENCE, /* a window of silence begins or ends */
     TIMER_FAULTS_END,
     MODEL_TIMERS
@@ -115,12 +119,16 @@ struct model {
     struct fleet *fleet;   /* NULL: none runs */
     struct vault vault;
     struct server_memory memory;
-    int64_t commit_due; /* when the store is done with what it was given last */
-    bool is_dying;      /* the store has failed: it ends at the end of this turn */
-    bool is_gone;       /* it is being taken down: nothing leaves any more */
-    uint64_t failures;  /* commits that this server gave up, as far as was noticed */
-    int64_t full_until; /* the disk has no room */
-    uint64_t drops;     /* how often rounds were taken back or lost */
+    uint64_t refused_before; /* allocations, when the witness looked last */
+    int64_t commit_due;     /* when the store is done with what it was given last */
+    bool is_dying;          /* the store has failed: it ends at the end of this turn */
+    bool is_gone;           /* it is being taken down: nothing leaves any more */
+    uint64_t failures;      /* commits that this server gave up, as far as was noticed */
+    int64_t full_until;     /* the disk has no room */
+    int64_t paused_until;   /* the process stands still */
+    int64_t paused_at;      /* since when; 0: it has been told */
+    int64_t clock_ahead_ms; /* of virtual time */
+    uint64_t drops;         /* how often rounds were taken back or lost */
     int64_t died_at;
     int64_t reconciled_at;
     uint64_t starts; /* of servers */
@@ -153,6 +161,18 @@ static inline uint32_t model_timer_item(const struct model *m, enum model_timer 
     return m->crowd.count + timer;
 }
 
+/* The clock that a server of the model reads. */
+static inline int64_t model_clock(const struct model *m)
+{
+    return m->now + m->clock_ahead_ms;
+}
+
+/* Whether a server runs that does something. */
+static inline bool model_has_server(const struct model *m)
+{
+    return m->fleet && m->now >= m->paused_until;
+}
+
 static inline bool model_is_broken(const struct model *m)
 {
     return m->broken.code != ERR_NONE;
@@ -163,6 +183,7 @@ static inline bool model_is_broken(const struct model *m)
 void model_set_timer(struct model *m, enum model_timer timer, int64_t due);
 /* Sets the agent's timer to the first thing that it does next. */
 void model_arm_agent(struct model *m, uint32_t agent);
+void model_count(struct model *m, enum fault_class fault);
 void model_break(struct model *m, const struct err *why); /* the first one counts */
 bool model_chance(struct model *m, uint32_t share);
 void model_faults_end(struct model *m);
@@ -175,6 +196,8 @@ bool server_start(struct model *m, struct err *err);
 void server_stop(struct model *m, bool is_asked);
 void server_crash(struct model *m, bool is_asked);
 void server_come_up(struct model *m);
+void server_pause(struct model *m, int64_t until);
+void server_resume(struct model *m); /* it learns that it stood still, if it did for long */
 /* The end of a turn of its loop: changes go to the store, results are taken. */
 void server_turn(struct model *m);
 void server_note_drop(struct model *m); /* if there was one: nothing is as it was seen last */

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 
+#define MEMORY_CALLS 12u  /* allocations of a command, about */
 #define STORED_EVERY 256u /* events between two comparisons of everything with the store */
 
 /* ---- slots ---------------------------------------------------------------------------------- */
@@ -60,6 +61,8 @@ void server_wake(void *ctx, uint32_t slot)
 void server_arm_tick(struct model *m)
 {
     int64_t due = fleet_next_due(m->fleet);
+    if (due != TIMERS_NEVER)
+        due -= m->clock_ahead_ms;
     if (m->fleet->live_count > 0 && m->reconciled_at + MODEL_RECONCILE_MS < due)
         due = m->reconciled_at + MODEL_RECONCILE_MS;
     if (m->fleet->is_frozen && m->now + MODEL_RECONCILE_MS < due)
@@ -70,12 +73,22 @@ void server_arm_tick(struct model *m)
     }
     if (due <= m->now)
         due = m->now + 1;
+    if (due < m->paused_until)
+        due = m->paused_until;
     due += MODEL_TICK_MS - 1;
     model_set_timer(m, TIMER_TICK, due - due % MODEL_TICK_MS);
 }
 
+/* FS11: one of the next allocations is refused. */
+static void run_out_of_memory(struct model *m)
+{
+    if (model_chance(m, m->faults.memory))
+        m->memory.left = 1 + sim_dice_roll(&m->dice, MEMORY_CALLS);
+}
+
 void server_begin(struct model *m, struct text actor)
 {
+    run_out_of_memory(m);
     if (m->engine)
         engine_begin(m->engine, actor);
     else
@@ -117,6 +130,11 @@ static void witness(struct model *m, enum event_kind kind, uint32_t slot, bool i
                            .is_changing = is_changing || has_effects(m->fleet),
                            .slot = slot };
     model_note_changes(m);
+    if (m->memory.refused != m->refused_before)
+        m->witness.is_starved = true;
+    else if (kind == EVENT_TICK)
+        m->witness.is_starved = false;
+    m->refused_before = m->memory.refused;
     if (!witness_event(&m->witness, &event, &err))
         model_break(m, &err);
 }
@@ -152,6 +170,7 @@ static void tick_engine(struct model *m)
     uint64_t drops = m->drops;
     server_begin(m, TEXT("server"));
     engine_end(m->engine);
+    server_resume(m);
     engine_tick(m->engine);
     server_note_drop(m);
     if (m->drops == drops)
@@ -166,6 +185,10 @@ void server_tick(struct model *m)
 {
     if (!m->fleet)
         return;
+    if (m->now < m->paused_until) {
+        server_arm_tick(m);
+        return;
+    }
     m->reconciled_at = m->now;
     model_note(m, &(struct note){ .kind = NOTE_TICK, .agent = FLEET_NONE });
     if (m->engine)

@@ -56,13 +56,12 @@ static void put_note(const struct model *m, const struct note *note, struct buff
         [NOTE_OPERATOR] = "operator",
         [NOTE_COMMIT] = "commit",
         [NOTE_REFUSED_COMMIT] = "commit refused, changes taken back",
-        [NOTE_AGENT_CRASH] = "agent dies",
-        [NOTE_CUT] = "cut off for ever",
         [NOTE_SERVER_DOWN] = "server dies",
         [NOTE_SERVER_UP] = "server is back",
         [NOTE_STORE_FAILED] = "a commit ends in doubt",
         [NOTE_ANSWER] = "answer",
         [NOTE_UNANSWERED] = "lost message of",
+        [NOTE_FAULT] = "fault",
         [NOTE_FAULTS_END] = "faults end",
     };
     buffer_printf(out, "%9lld  %s", (long long)(note->at - MODEL_BEGIN_MS), words[note->kind]);

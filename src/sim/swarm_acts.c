@@ -72,7 +72,7 @@ static void verb(struct swarm *s, enum verb verb)
 static void progress(struct swarm *s, struct rollout *r)
 {
     struct err err = { .code = ERR_NONE };
-    if (!r || !rollout_is_live(r))
+    if (!r || !rollout_is_live(r) || !model_has_server(s->model))
         return;
     server_begin(s->model, TEXT("operator"));
     bool done = fleet_progress(s->model->fleet, r, &err);
@@ -93,7 +93,7 @@ static void delete_instance(struct swarm *s)
         m->crowd.cells[agent].is_dormant = 1;
         model_arm_agent(m, agent);
     }
-    uint32_t slot = m->fleet ? server_slot(m, agent) : FLEET_NONE;
+    uint32_t slot = model_has_server(m) ? server_slot(m, agent) : FLEET_NONE;
     if (slot == FLEET_NONE)
         return;
     server_begin(m, TEXT("operator"));

@@ -17,6 +17,7 @@ static const int64_t deadlines[] = { 0, 30000, 120000, 600000, 600000, -1 };
 static const int64_t delays[] = { 20, 500, 5000, 15000, 80000, -1 };
 static const int64_t everys[] = { 30000, 120000, 600000, -1 };
 static const int64_t downs[] = { 0, 500, 10000, 150000, 900000, -1 };
+static const int64_t jumps[] = { 1000, 60000, 600000, -1 };
 static const int64_t commits[] = { 1, 20, 300, 3000, -1 };
 static const int64_t flaps[] = { 4000, 30000, -1 };
 static const int64_t polls[] = { 10000, 30000, -1 };
@@ -85,8 +86,19 @@ static const struct draw_row fault_rows[] = {
     { "silent",        DRAW_TIME,   25, AT(silent.every_ms),     1, everys },
     { "restart",       DRAW_TIME,   40, AT(restart.every_ms),    1, everys },
     { "restart/down",  DRAW_TIME,   60, AT(restart.down_max_ms), 1, downs },
+    { "link",          DRAW_TIME,   40, AT(link.every_ms),       1, everys },
+    { "link/down",     DRAW_TIME,   90, AT(link.down_max_ms),    1, downs },
+    { "old agent",     DRAW_TIME,   25, AT(old_agent.every_ms),  1, everys },
+    { "old agent/down", DRAW_TIME,  60, AT(old_agent.down_max_ms), 1, downs },
+    { "pause",         DRAW_TIME,   25, AT(pause.every_ms),      1, everys },
+    { "pause/down",    DRAW_TIME,   90, AT(pause.down_max_ms),   1, downs },
+    { "clock",         DRAW_TIME,   30, AT(clock_jump_ms),       1, jumps },
+    { "memory",        DRAW_NUMBER, 30, AT(memory),              500, NULL },
+    { "full",          DRAW_TIME,   25, AT(full.every_ms),       1, everys },
+    { "full/down",     DRAW_TIME,   90, AT(full.down_max_ms),    1, downs },
     { "commit/takes",  DRAW_TIME,   50, AT(commit_max_ms),       1, commits },
     { "commit/fail",   DRAW_NUMBER, 40, AT(commit_fail),         2000, NULL },
+    { "commit/doubt",  DRAW_NUMBER, 30, AT(commit_doubt),        200, NULL },
 };
 #undef ROWS
 

@@ -117,9 +117,9 @@ static void test_a_rollout_survives_network_agents_server_and_store(void **state
     until(run, 2 * HOUR);
 
     struct model_counts counts = model_counts(run->model);
-    assert_true(counts.lost > 100 && counts.duplicates > 100);
-    assert_true(counts.agent_crashes > 20 && counts.server_restarts > 10);
-    assert_true(counts.commits_refused > 0 && counts.refused == 0);
+    assert_true(counts.lost > 100 && counts.faults[FAULT_DOUBLED] > 100);
+    assert_true(counts.faults[FAULT_AGENT_DIED] > 20 && counts.faults[FAULT_SERVER_DIED] > 10);
+    assert_true(counts.faults[FAULT_REFUSED] > 0 && counts.refused == 0);
     assert_int_equal(newest(run)->final.completed, 80);
     end(run);
 }
