@@ -65,7 +65,7 @@ bool fleet_init(struct fleet *fleet, const struct memory *memory,
     map_init(&fleet->keys, memory);
     ordered_init(&fleet->by_name, memory, compare_keys, fleet);
     ordered_init(&fleet->members, memory, compare_keys, fleet);
-    timers_init(&fleet->timers, memory, compare_keys, fleet);
+    timers_init(&fleet->timers, memory);
     silence_begin(fleet);
     return true;
 }

@@ -20,18 +20,12 @@ struct poll {
 
 /* ---- the table by slot ---------------------------------------------------------------------- */
 
-static int compare_slots(const void *ctx, uint32_t a, uint32_t b)
-{
-    (void)ctx;
-    return a < b ? -1 : a > b;
-}
-
 static void expire(void *ctx);
 static void wake(void *ctx, uint32_t slot);
 
 bool polls_open(struct api *api, struct err *err)
 {
-    timers_init(&api->polls.due, &memory_heap, compare_slots, NULL);
+    timers_init(&api->polls.due, &memory_heap);
     api->polls.timer = loop_every(api->loop, TICK_MS, expire, api, err);
     engine_on_wake(api->engine, wake, api);
     return api->polls.timer != NULL;

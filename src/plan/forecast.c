@@ -277,7 +277,7 @@ static bool sort_members(struct play *p, struct err *err)
 static bool open_play(struct play *p, struct err *err)
 {
     struct fleet *fleet = p->fleet;
-    timers_init(&p->reports, fleet->memory, fleet->timers.compare, fleet);
+    timers_init(&p->reports, fleet->memory);
     p->member_of =
         memory_take_zeroed(fleet->memory, (fleet->slot_capacity + 1) * sizeof p->member_of[0]);
     return (p->member_of && timers_reserve(&p->reports, fleet->slot_capacity)) || no_memory(err);

@@ -77,10 +77,9 @@ static struct version claimed(const struct agent *agent)
                              wish.config ? wish.config : running.config };
 }
 
-void crowd_load(const struct crowd *crowd, uint32_t index, struct agent *ret)
+void crowd_look(const struct crowd *crowd, uint32_t index, struct agent *ret)
 {
     const struct crowd_cell *cell = &crowd->cells[index];
-    uint64_t seed = crowd->plan->seed;
     *ret = (struct agent){
         .link = cell->link,
         .work = cell->work,
@@ -95,17 +94,29 @@ void crowd_load(const struct crowd *crowd, uint32_t index, struct agent *ret)
         .call_due = cell->call_due,
         .work_due = TIMERS_NEVER,
         .updated_at = cell->updated_at,
-        .dice = sim_dice_at(seed, index, DICE_OF_UPDATES),
-        .jitter = sim_dice_at(seed, index, DICE_OF_JITTER),
         .behaviour = &crowd->plan->behaviours[cell->behaviour],
     };
-    sim_dice_skip(&ret->dice, (uint64_t)cell->updates * AGENT_ROLLS);
-    sim_dice_skip(&ret->jitter, cell->jitters);
     ret->claimed = claimed(ret);
     if (is_busy(ret))
         ret->work_due = cell->work_or_again_at;
     else
         ret->again_at = cell->work_or_again_at;
+}
+
+void crowd_load(const struct crowd *crowd, uint32_t index, struct agent *ret)
+{
+    const struct crowd_cell *cell = &crowd->cells[index];
+    crowd_look(crowd, index, ret);
+    ret->dice = sim_dice_below(crowd->dice_root, index, DICE_OF_UPDATES);
+    ret->jitter = sim_dice_below(crowd->dice_root, index, DICE_OF_JITTER);
+    sim_dice_skip(&ret->dice, (uint64_t)cell->updates * AGENT_ROLLS);
+    sim_dice_skip(&ret->jitter, cell->jitters);
+}
+
+void crowd_sent(struct crowd *crowd, uint32_t index)
+{
+    crowd->cells[index].call_due = TIMERS_NEVER;
+    crowd->cells[index].must_tell = 0;
 }
 
 /* How many numbers were taken off a stream since it was unpacked; few. */
@@ -123,7 +134,7 @@ static uint16_t taken(struct sim_dice from, struct sim_dice to)
 void crowd_store(struct crowd *crowd, uint32_t index, const struct agent *agent)
 {
     struct crowd_cell *cell = &crowd->cells[index];
-    struct sim_dice jitter = sim_dice_at(crowd->plan->seed, index, DICE_OF_JITTER);
+    struct sim_dice jitter = sim_dice_below(crowd->dice_root, index, DICE_OF_JITTER);
     sim_dice_skip(&jitter, cell->jitters);
     assert(agent->attempts <= AGENT_ATTEMPTS_MAX);
     cell->link = agent->link & 3u;
@@ -163,7 +174,7 @@ static bool fill(struct crowd *crowd, int64_t now, int64_t spread_ms, struct err
         crowd->cells[i].slot = FLEET_NONE;
         agent_init(&agent, 0, TEXT_NONE, instance->start, instance->behaviour,
                    now + (int64_t)((uint64_t)spread_ms * i / crowd->count));
-        agent.jitter = sim_dice_at(crowd->plan->seed, i, DICE_OF_JITTER);
+        agent.jitter = sim_dice_below(crowd->dice_root, i, DICE_OF_JITTER);
         crowd_store(crowd, i, &agent);
     }
     return true;
@@ -172,7 +183,9 @@ static bool fill(struct crowd *crowd, int64_t now, int64_t spread_ms, struct err
 bool crowd_init(struct crowd *crowd, struct plan *plan, int64_t now, int64_t spread_ms,
                 struct err *err)
 {
-    *crowd = (struct crowd){ .plan = plan, .count = plan->instance_count };
+    *crowd = (struct crowd){ .plan = plan,
+                             .dice_root = sim_dice_root(plan->seed),
+                             .count = plan->instance_count };
     crowd->cells = memory_take_zeroed(&memory_heap, (size_t)crowd->count * sizeof *crowd->cells);
     if (!crowd->cells ||
         !grow((void **)&crowd->texts, &crowd->text_capacity, 1, sizeof *crowd->texts)) {

@@ -36,6 +36,7 @@ struct crowd_counts {
 
 struct crowd {
     struct plan *plan; /* borrowed; new versions are added to its texts */
+    uint64_t dice_root;
     struct crowd_cell *cells;
     uint32_t count;
     uint32_t *texts;   /* by number in a pair: id in plan->texts */
@@ -51,8 +52,13 @@ bool crowd_init(struct crowd *crowd, struct plan *plan, int64_t now, int64_t spr
 void crowd_release(struct crowd *crowd);
 
 void crowd_load(const struct crowd *crowd, uint32_t index, struct agent *ret);
+/* The same but for the dice, which nobody may roll: it is looked at, and not packed again. */
+void crowd_look(const struct crowd *crowd, uint32_t index, struct agent *ret);
 /* Packs it again. Its counts are added to those of the crowd. */
 void crowd_store(struct crowd *crowd, uint32_t index, const struct agent *agent);
+
+/* agent_sent(), where it is packed. */
+void crowd_sent(struct crowd *crowd, uint32_t index);
 
 /* Makes a version fit for pairs. False: no memory, or there are too many. */
 bool crowd_know_version(struct crowd *crowd, struct version version, struct err *err);

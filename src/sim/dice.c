@@ -18,9 +18,19 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
+uint64_t sim_dice_root(uint64_t seed)
+{
+    return mix(seed + GAMMA);
+}
+
+struct sim_dice sim_dice_below(uint64_t root, uint64_t number, uint64_t purpose)
+{
+    return (struct sim_dice){ mix(root + number * 2 * GAMMA + purpose) };
+}
+
 struct sim_dice sim_dice_at(uint64_t seed, uint64_t number, uint64_t purpose)
 {
-    return (struct sim_dice){ mix(mix(seed + GAMMA) + number * 2 * GAMMA + purpose) };
+    return sim_dice_below(sim_dice_root(seed), number, purpose);
 }
 
 void sim_dice_skip(struct sim_dice *dice, uint64_t count)

@@ -14,6 +14,9 @@ struct sim_dice {
 struct sim_dice sim_dice_of(uint64_t seed, struct text name, struct text purpose);
 /* The same for something that has a number instead of a name. */
 struct sim_dice sim_dice_at(uint64_t seed, uint64_t number, uint64_t purpose);
+/* What of that depends on the seed alone, for who needs many. */
+uint64_t sim_dice_root(uint64_t seed);
+struct sim_dice sim_dice_below(uint64_t root, uint64_t number, uint64_t purpose);
 
 uint64_t sim_dice_next(struct sim_dice *dice);
 /* 0 to `end` - 1, each equally likely to within 2^-32; `end` is at least 1. */

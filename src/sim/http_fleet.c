@@ -22,12 +22,6 @@ static uint32_t work_timer(uint32_t index)
     return index * 2 + 1;
 }
 
-static int compare_timers(const void *ctx, uint32_t a, uint32_t b)
-{
-    (void)ctx;
-    return a < b ? -1 : a > b;
-}
-
 static int64_t now_of(const struct http_fleet *fleet)
 {
     return fleet->options.timer.now_ms(fleet->options.timer.self);
@@ -66,7 +60,7 @@ bool http_fleet_new(struct plan *plan, const struct http_fleet_options *options,
     fleet->options = *options;
     if (fleet->options.calls_max == 0)
         fleet->options.calls_max = FLEET_CALLS_DEFAULT;
-    timers_init(&fleet->timers, &memory_heap, compare_timers, NULL);
+    timers_init(&fleet->timers, &memory_heap);
     arena_init(&fleet->answers, &memory_heap, FLEET_ANSWER_MAX);
     buffer_init(&fleet->path, &memory_heap, FLEET_MESSAGE_MAX);
     buffer_init(&fleet->body, &memory_heap, FLEET_MESSAGE_MAX);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * model.c - the loop of events. A heap by (due, order): what has no time between it happens in the
- * order of enum model_timer, then messages as they were sent, then agents by number. */
+ * model.c - the loop of events. What has no time between it happens in the order of enum
+ * model_timer, then agents by number, then messages by their places in the pool. */
 #include "sim/model_parts.h"
 
 #include <assert.h>
@@ -8,28 +8,14 @@
 #define DICE_OF_MODEL  3u
 #define EVENTS_KEPT    1000000u /* as the server's default */
 #define EVENTS_KEPT_MS (7ll * 24 * 3600 * 1000)
+#define CACHE_LINE     64u
 #define SHARE_OF_STOPS 2500u /* of the ends of servers are asked for */
 
-/* ---- order ---------------------------------------------------------------------------------- */
-
-/* Timers of the model first, then messages as sent, then agents. */
-static uint64_t place_of(const struct model *m, uint32_t item)
-{
-    if (item < m->crowd.count)
-        return (1ull << 63) + item;
-    uint32_t at = item - m->crowd.count;
-    return at < MODEL_TIMERS ? at : MODEL_TIMERS + m->messages[at - MODEL_TIMERS].sequence;
-}
-
-static int compare_items(const void *ctx, uint32_t a, uint32_t b)
-{
-    uint64_t place_a = place_of(ctx, a), place_b = place_of(ctx, b);
-    return place_a < place_b ? -1 : place_a > place_b;
-}
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 void model_set_timer(struct model *m, enum model_timer timer, int64_t due)
 {
-    timers_set(&m->timers, model_timer_item(m, timer), due);
+    timers_set(&m->timers, timer, due);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -48,7 +34,7 @@ void model_arm_agent(struct model *m, uint32_t agent)
         if (m->calls && m->calls[agent].until != 0)
             due = earlier(due, m->calls[agent].until);
     }
-    timers_set(&m->timers, agent, due);
+    timers_set(&m->timers, model_agent_item(agent), due);
 }
 
 void model_break(struct model *m, const struct err *why)
@@ -283,12 +269,43 @@ static void happen(struct model *m, uint32_t item)
 {
     m->events++;
     m->history = (m->history ^ (uint64_t)m->now ^ (uint64_t)item << 32) * 0x9e3779b97f4a7c15u;
-    if (item < m->crowd.count)
-        wake_agent(m, item);
-    else if (item - m->crowd.count < MODEL_TIMERS)
-        fire(m, item - m->crowd.count);
+    if (item < MODEL_TIMERS)
+        fire(m, item);
+    else if (item < model_agent_item(m->crowd.count))
+        wake_agent(m, item - MODEL_TIMERS);
     else
         network_arrive(m, item);
+}
+
+static void fetch(const struct model *m, uint32_t slot, bool is_texts)
+{
+    const struct instance *inst = fleet_at(m->fleet, slot);
+    if (is_texts) {
+        __builtin_prefetch(inst->texts);
+        return;
+    }
+    for (size_t at = 0; at < sizeof *inst; at += CACHE_LINE)
+        __builtin_prefetch((const char *)inst + at);
+}
+
+/* Everything that the events of the next milliseconds need is asked of the memory at once. Each of
+ * them is about another instance, so that otherwise each would wait for it some ten times. */
+static void look_ahead(struct model *m)
+{
+    const struct timers *t = &m->timers;
+    uint32_t agents = m->crowd.count;
+    m->openings = t->openings;
+    for (uint32_t i = 0; i < t->near_count; i++)
+        if (t->heap[i].item - MODEL_TIMERS < agents)
+            __builtin_prefetch(&m->crowd.cells[t->heap[i].item - MODEL_TIMERS], 1);
+    for (uint32_t pass = 0; pass < 2 && m->fleet; pass++) {
+        for (uint32_t i = 0; i < t->near_count; i++) {
+            uint32_t agent = t->heap[i].item - MODEL_TIMERS;
+            uint32_t slot = agent < agents ? m->crowd.cells[agent].slot : FLEET_NONE;
+            if (slot < m->fleet->slot_count)
+                fetch(m, slot, pass == 1);
+        }
+    }
 }
 
 bool model_run(struct model *model, int64_t until_ms)
@@ -298,6 +315,8 @@ bool model_run(struct model *model, int64_t until_ms)
     assert(until_ms <= MODEL_RUN_MAX_MS);
     for (; !model_is_broken(model) && due <= end; item = timers_first(&model->timers, &due)) {
         assert(due >= model->now);
+        if (model->openings != model->timers.openings)
+            look_ahead(model);
         model->now = due;
         happen(model, item);
     }
@@ -341,7 +360,7 @@ bool model_new(const struct model_options *options, struct model **ret, struct e
     m->dice = sim_dice_at(m->plan->seed, 0, DICE_OF_MODEL);
     m->has_engine = is_small || faults_need_store(&m->faults);
     m->first_free = FLEET_NONE;
-    timers_init(&m->timers, &memory_heap, compare_items, m);
+    timers_init(&m->timers, &memory_heap);
     witness_init(&m->witness, is_small);
     vault_init(&m->vault, model_draw_fate, m);
     if (!make(m, err)) {

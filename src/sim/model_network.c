@@ -27,7 +27,7 @@ void network_close(struct model *m)
 
 static uint32_t item_of(const struct model *m, uint32_t message)
 {
-    return m->crowd.count + MODEL_TIMERS + message;
+    return model_agent_item(m->crowd.count) + message;
 }
 
 static bool add_messages(struct model *m)
@@ -55,7 +55,6 @@ static uint32_t keep(struct model *m, const struct message *message)
         return FLEET_NONE;
     }
     m->messages[at] = *message;
-    m->messages[at].sequence = ++m->sequence;
     return at;
 }
 
@@ -137,7 +136,7 @@ void network_arrive(struct model *m, uint32_t message)
 void network_call(struct model *m, uint32_t index)
 {
     struct agent agent;
-    crowd_load(&m->crowd, index, &agent);
+    crowd_look(&m->crowd, index, &agent);
     bool is_registering = agent.link == LINK_REGISTERING;
     struct message request = {
         .kind = is_registering ? MESSAGE_REGISTER : MESSAGE_HEARTBEAT,
@@ -149,8 +148,7 @@ void network_call(struct model *m, uint32_t index)
     struct version claimed = agent.claimed;
     request.version.code = claimed.code ? m->crowd.numbers[claimed.code] : 0;
     request.version.config = claimed.config ? m->crowd.numbers[claimed.config] : 0;
-    agent_sent(&agent);
-    crowd_store(&m->crowd, index, &agent);
+    crowd_sent(&m->crowd, index);
     if (m->calls) {
         request.call = ++m->calls[index].number;
         m->calls[index].until = m->now + MODEL_CALL_MS;

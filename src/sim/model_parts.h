@@ -55,10 +55,9 @@ struct message {
     struct crowd_pair version; /* claimed, or wished */
     uint32_t agent, call;      /* call number that it belongs to */
     uint32_t generation, rollout, interval_ms;
-    uint32_t next;     /* in the list of free ones; FLEET_NONE ends it */
-    uint64_t term;     /* of the generation */
-    uint64_t sequence; /* of sending */
-    uint64_t round;    /* an answer waits until this one is durable; 0: none */
+    uint32_t next;  /* in the list of free ones; FLEET_NONE ends it */
+    uint64_t term;  /* of the generation */
+    uint64_t round; /* an answer waits until this one is durable; 0: none */
 };
 
 /* An answer that waits for its round. */
@@ -108,8 +107,9 @@ struct model {
     struct faults faults; /* none after their end */
     struct crowd crowd;
     int64_t now;
-    struct timers timers; /* items: agents, then enum model_timer, then messages */
-    uint64_t sequence, events, history;
+    struct timers timers; /* items: enum model_timer, then agents, then messages */
+    uint64_t openings;    /* of the timers, when what comes next was looked at last */
+    uint64_t events, history;
     struct sim_dice dice; /* of network, store and processes */
     struct err broken;
 
@@ -120,15 +120,15 @@ struct model {
     struct vault vault;
     struct server_memory memory;
     uint64_t refused_before; /* allocations, when the witness looked last */
-    int64_t commit_due;     /* when the store is done with what it was given last */
-    bool is_dying;          /* the store has failed: it ends at the end of this turn */
-    bool is_gone;           /* it is being taken down: nothing leaves any more */
-    uint64_t failures;      /* commits that this server gave up, as far as was noticed */
-    int64_t full_until;     /* the disk has no room */
-    int64_t paused_until;   /* the process stands still */
-    int64_t paused_at;      /* since when; 0: it has been told */
-    int64_t clock_ahead_ms; /* of virtual time */
-    uint64_t drops;         /* how often rounds were taken back or lost */
+    int64_t commit_due;      /* when the store is done with what it was given last */
+    bool is_dying;           /* the store has failed: it ends at the end of this turn */
+    bool is_gone;            /* it is being taken down: nothing leaves any more */
+    uint64_t failures;       /* commits that this server gave up, as far as was noticed */
+    int64_t full_until;      /* the disk has no room */
+    int64_t paused_until;    /* the process stands still */
+    int64_t paused_at;       /* since when; 0: it has been told */
+    int64_t clock_ahead_ms;  /* of virtual time */
+    uint64_t drops;          /* how often rounds were taken back or lost */
     int64_t died_at;
     int64_t reconciled_at;
     uint64_t starts; /* of servers */
@@ -156,9 +156,9 @@ struct model {
     struct model_counts counts;
 };
 
-static inline uint32_t model_timer_item(const struct model *m, enum model_timer timer)
+static inline uint32_t model_agent_item(uint32_t agent)
 {
-    return m->crowd.count + timer;
+    return MODEL_TIMERS + agent;
 }
 
 /* The clock that a server of the model reads. */

@@ -92,7 +92,7 @@ static void build_from_items_out_of_order(void)
 static void set_a_timer_without_room(void)
 {
     struct timers t;
-    timers_init(&t, &memory_heap, compare, NULL);
+    timers_init(&t, &memory_heap);
     timers_set(&t, 0, 5);
 }
 
