@@ -175,8 +175,8 @@ struct fleet {
     struct rollout **rollouts; /* ascending numbers, ended ones included */
     uint32_t rollout_count, rollout_capacity;
     struct rollout_live *live[FLEET_LIVE_MAX]; /* NULL = free */
-    uint32_t live_count;
-    uint32_t last_number; /* of a rollout */
+    uint32_t live_count, live_end;             /* none is in `live` from the latter on */
+    uint32_t last_number;                      /* of a rollout */
 
     struct tally_fleet {
         uint32_t by_status[instance_state_count];

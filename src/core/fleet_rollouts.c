@@ -85,6 +85,8 @@ void fleet_end_live(struct fleet *fleet, struct rollout *r)
 {
     fleet->live[r->live->index] = NULL;
     fleet->live_count--;
+    while (fleet->live_end > 0 && !fleet->live[fleet->live_end - 1])
+        fleet->live_end--;
     memory_give(fleet->memory, r->live->entering,
                 r->live->entering_capacity * sizeof r->live->entering[0]);
     lots_release(&r->live->lots);
@@ -171,6 +173,8 @@ bool fleet_make_live(struct fleet *fleet, struct rollout *r, struct err *err)
         live->sets[i] = ORDERED_NONE;
     fleet->live[index] = live;
     fleet->live_count++;
+    if (index >= fleet->live_end)
+        fleet->live_end = index + 1u;
     r->live = live;
     return true;
 }

@@ -234,7 +234,7 @@ bool member_step(struct fleet *fleet, struct rollout *r, uint32_t slot, enum mem
 
 static struct rollout *joinable(const struct fleet *fleet, const struct instance *inst)
 {
-    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++) {
+    for (size_t i = 0; i < fleet->live_end; i++) {
         const struct rollout_live *live = fleet->live[i];
         if (live && live->rollout->config.dynamic &&
             selector_matches(&live->rollout->selector, &fleet->labels, inst->labels))

@@ -170,7 +170,7 @@ static void count_member(struct rollout_live *live, const struct placement *p, u
 /* Failure domains of all live rollouts see who is in flight (7.1). */
 static void count_busy(struct fleet *fleet, uint32_t labels, uint32_t one)
 {
-    for (size_t i = 0; i < FLEET_LIVE_MAX && fleet->live_count > 0; i++)
+    for (size_t i = 0; i < fleet->live_end; i++)
         if (fleet->live[i])
             lots_count_busy(&fleet->live[i]->lots, labels, one);
 }
@@ -362,7 +362,7 @@ void place_arm(struct fleet *fleet, uint32_t slot)
 
 static struct rollout_live *derive_live(const struct fleet *fleet, const struct instance *inst)
 {
-    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
+    for (size_t i = 0; i < fleet->live_end; i++) {
         struct rollout_live *live = fleet->live[i];
         if (live && place_derive_member(fleet, inst, live->rollout))
             return live;

@@ -125,7 +125,7 @@ int64_t fleet_next_due(const struct fleet *fleet)
         next = fleet->now;
     if (fleet->settings.is_manual)
         return next;
-    for (size_t i = 0; i < FLEET_LIVE_MAX; i++) {
+    for (size_t i = 0; i < fleet->live_end; i++) {
         if (!fleet->live[i])
             continue;
         int64_t due = progress_due(fleet->live[i]->rollout);

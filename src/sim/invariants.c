@@ -7,7 +7,8 @@
 
 #define WHOLE_EVERY                                                                                \
     16u /* events of a small fleet that changed nothing, between looks at all of it */
-#define SLICE_EVERY 64u    /* events of a large fleet between slices of the recount */
+#define CHEAP_EVERY 64u    /* events of a large fleet that changed nothing, between looks */
+#define SLICE_EVERY 2048u  /* events of a large fleet between slices of the recount */
 #define SLICE       64u    /* instances */
 #define BATCH_EVERY 65536u /* events of a large fleet between looks at what is in flight */
 
@@ -327,7 +328,7 @@ bool witness_event(struct witness *w, const struct event *event, struct err *err
     w->event = *event;
     w->events++;
     bool is_idle = !event->is_changing && !event->is_refused;
-    if (is_idle && w->events % (w->is_small ? WHOLE_EVERY : SLICE_EVERY) != 0)
+    if (is_idle && w->events % (w->is_small ? WHOLE_EVERY : CHEAP_EVERY) != 0)
         return true;
     if (!make_room(w))
         return err_set(err, ERR_MEMORY, "no memory for the witness");

@@ -164,6 +164,26 @@ void model_note_changes(struct model *m)
 
 /* ---- the hash ------------------------------------------------------------------------------- */
 
+#define HASHED_AT_ONCE 256u
+
+/* All instances in order of their keys, which slots are not. */
+static uint64_t hash_instances(const struct fleet *fleet, struct buffer *record, uint64_t hash)
+{
+    uint32_t slots[HASHED_AT_ONCE];
+    uint32_t next = fleet_next(fleet, TEXT_NONE, true);
+    while (next != FLEET_NONE) {
+        uint32_t count = (uint32_t)fleet_list(fleet, next, slots, HASHED_AT_ONCE);
+        for (uint32_t i = 0; i < count; i++) {
+            fleet_prefetch(fleet, slots, i, count);
+            buffer_clear(record);
+            wire_store_instance(record, fleet, slots[i]);
+            hash = text_hash(buffer_text(record), hash);
+        }
+        next = fleet_after(fleet, slots[count - 1]);
+    }
+    return hash;
+}
+
 uint64_t model_hash(const struct model *model)
 {
     const struct fleet *fleet = model->fleet;
@@ -172,12 +192,7 @@ uint64_t model_hash(const struct model *model)
     if (!fleet)
         return hash;
     buffer_init(&record, &memory_heap, (size_t)4 << 20);
-    for (uint32_t slot = fleet_next(fleet, TEXT_NONE, true); slot != FLEET_NONE;
-         slot = fleet_after(fleet, slot)) {
-        buffer_clear(&record);
-        wire_store_instance(&record, fleet, slot);
-        hash = text_hash(buffer_text(&record), hash);
-    }
+    hash = hash_instances(fleet, &record, hash);
     for (uint32_t i = 0; i < fleet->rollout_count; i++) {
         buffer_clear(&record);
         wire_store_rollout(&record, fleet, fleet->rollouts[i]);
