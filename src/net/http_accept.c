@@ -33,6 +33,14 @@ static void set_flag(int fd, int level, int option, int value)
     (void)setsockopt(fd, level, option, &value, sizeof value);
 }
 
+/* Before binding, it lets us in where others are that share; after it, others in with us. So the
+ * first of ours is refused by a stranger's, and a stranger's by ours. */
+static bool share_port(int fd)
+{
+    const int yes = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) == 0;
+}
+
 bool http_listen(struct http_server *server, struct text address, struct err *err)
 {
     union address wanted;
@@ -46,7 +54,9 @@ bool http_listen(struct http_server *server, struct text address, struct err *er
     set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* accepted sockets inherit it */
     set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, DEFER_ACCEPT_S);
-    if (bind(fd, &wanted.any, address_size(&wanted)) != 0 || listen(fd, BACKLOG) != 0)
+    if ((server->part.port == HTTP_PORT_SHARED && !share_port(fd)) ||
+        bind(fd, &wanted.any, address_size(&wanted)) != 0 ||
+        (server->part.port == HTTP_PORT_FIRST && !share_port(fd)) || listen(fd, BACKLOG) != 0)
         return fail(fd, text, err);
     socklen_t size = sizeof server->address;
     if (getsockname(fd, &server->address.any, &size) != 0)
@@ -125,6 +135,12 @@ static void add_connection(struct http_server *server, int fd, const union addre
     server->arriving = NULL;
 }
 
+static unsigned connections_open(const struct http_server *server)
+{
+    const struct http_part *part = &server->part;
+    return part->connections_open ? *part->connections_open : server->stats.connections_open;
+}
+
 /* Returns false when there is nothing more to accept now. */
 static bool accept_one(struct http_server *server)
 {
@@ -137,7 +153,7 @@ static bool accept_one(struct http_server *server)
         return errno == ECONNABORTED || errno == EINTR;
     }
     server->stats.connections_accepted++;
-    if (server->stats.connections_open >= server->options.connections_max)
+    if (connections_open(server) >= server->options.connections_max)
         turn_away(server, fd);
     else
         add_connection(server, fd, &address);
@@ -218,11 +234,15 @@ void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **context,
         connection->deadline_ms = http_now_ms(server) + server->options.head_ms;
         http_wheel_add(connection, connection->deadline_ms);
         server->stats.connections_open++;
+        if (server->part.connections_open)
+            ++*server->part.connections_open;
         *context = connection;
     } else {
         struct http_connection *connection = *context;
         http_wheel_remove(connection);
         server->stats.connections_open--;
+        if (server->part.connections_open)
+            --*server->part.connections_open;
         free(connection);
     }
 }

@@ -6,7 +6,7 @@
  * with the request for whatever reason. An exchange is held by its connection (from http_on_url to
  * http_on_completed) and by its owner (from handle() until given back), and free when by neither.
  */
-#include "net/http_server_parts.h"
+#include "net/http_relay.h"
 
 #include "base/limits.h"
 
@@ -88,6 +88,7 @@ void http_give_back(struct http_exchange *x)
     assert(x->owned);
     x->owned = false;
     x->gone = NULL;
+    x->taken = NULL;
     if (!x->connection)
         free_exchange(x);
 }
@@ -322,6 +323,10 @@ void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **state,
 
 void http_on_gone(struct http_exchange *x, loop_fn *gone, void *ctx)
 {
+    if (x->is_relayed) {
+        http_relayed_on_gone(http_relayed(x), gone, ctx);
+        return;
+    }
     assert(x->owned);
     x->gone = gone;
     x->gone_ctx = ctx;
@@ -331,23 +336,34 @@ struct text http_field(const struct http_exchange *x, const char *name)
 {
     const char *value = NULL;
     size_t size = 0;
+    if (x->is_relayed)
+        return http_relayed_field(http_relayed(x), name);
     if (!x->connection || MHD_lookup_connection_value_n(x->connection->mhd, MHD_HEADER_KIND, name,
                                                         strlen(name), &value, &size) != MHD_YES)
         return TEXT_NONE;
     return text_trim((struct text){ value, size });
 }
 
+/* NULL: it is gone. */
+static const union address *client_address(const struct http_exchange *x)
+{
+    if (x->is_relayed)
+        return http_relayed(x)->has_left ? NULL : &http_relayed(x)->address;
+    return x->connection ? &x->connection->address : NULL;
+}
+
 const char *http_client_host(const struct http_exchange *x, char space[static HTTP_HOST_SIZE])
 {
     _Static_assert(HTTP_HOST_SIZE >= ADDRESS_TEXT_SIZE, "a host fits");
+    const union address *address = client_address(x);
     space[0] = '\0';
-    return x->connection ? address_format_host(&x->connection->address, space) : space;
+    return address ? address_format_host(address, space) : space;
 }
 
 void http_client_source(const struct http_exchange *x, struct http_source *ret)
 {
     struct http_source source = { .is_v6 = false };
-    const union address *address = x->connection ? &x->connection->address : NULL;
+    const union address *address = client_address(x);
     if (address && address->any.sa_family == AF_INET6) {
         const struct in6_addr *host = &address->v6.sin6_addr;
         source.is_v6 = !IN6_IS_ADDR_V4MAPPED(host);
@@ -404,6 +420,10 @@ void http_send_response(struct http_exchange *x, const struct http_answer *answe
 
 void http_answer(struct http_exchange *x, const struct http_answer *answer)
 {
+    if (x->is_relayed) {
+        http_relayed_answer(http_relayed(x), answer);
+        return;
+    }
     assert(x->owned && x->phase == HTTP_OWNED);
     assert(answer->status >= 200 && answer->status <= 599);
     x->phase = HTTP_SENDING;
@@ -414,6 +434,10 @@ void http_answer(struct http_exchange *x, const struct http_answer *answer)
 
 void http_answer_error(struct http_exchange *x, int status, enum err_code code, const char *detail)
 {
+    if (x->is_relayed) {
+        http_relayed_answer_error(http_relayed(x), status, code, detail);
+        return;
+    }
     assert(x->owned && x->phase == HTTP_OWNED);
     x->phase = HTTP_SENDING;
     http_refuse(x, status, code, detail);
@@ -424,6 +448,10 @@ void http_answer_error(struct http_exchange *x, int status, enum err_code code, 
 
 void http_abandon(struct http_exchange *x)
 {
+    if (x->is_relayed) {
+        http_relayed_abandon(http_relayed(x));
+        return;
+    }
     assert(x->phase == HTTP_OWNED || x->phase == HTTP_STREAMING);
     x->phase = HTTP_SENDING;
     x->ended = true;

@@ -2,7 +2,7 @@
  * http_server.c - two libmicrohttpd daemons (see "Memory" in http_server.h) inside our loop: their
  * epoll descriptors are watched, their work is done in turns, and they are stopped when the last
  * connection is closed. Timeouts are ours: libmicrohttpd has but one, and no notion of progress. */
-#include "net/http_server_parts.h"
+#include "net/http_relay.h"
 
 #include <assert.h>
 
@@ -181,10 +181,22 @@ bool http_server_open(struct loop *loop, struct text address,
                       const struct http_server_options *options, const struct http_handler *handler,
                       struct http_server **ret, struct err *err)
 {
+    const struct http_part alone = { HTTP_PORT_ALONE, NULL };
     assert(handler->handle && handler->body_limit && handler->render_error);
+    if (options && options->io_threads > 0)
+        return http_relay_open(loop, address, options, handler, ret, err);
+    return http_server_open_part(loop, address, options, handler, &alone, ret, err);
+}
+
+bool http_server_open_part(struct loop *loop, struct text address,
+                           const struct http_server_options *options,
+                           const struct http_handler *handler, const struct http_part *part,
+                           struct http_server **ret, struct err *err)
+{
     struct http_server *server = calloc(1, sizeof *server);
     if (!server)
         return err_set(err, ERR_MEMORY, "no memory for the HTTP server");
+    server->part = *part;
     server->uv = loop_uv(loop);
     server->handler = *handler;
     if (options)
@@ -214,6 +226,8 @@ const char *http_server_address(const struct http_server *server)
 
 struct http_server_stats http_server_stats(const struct http_server *server)
 {
+    if (server->relay)
+        return http_relay_stats(server);
     struct http_server_stats stats = server->stats;
     stats.exchanges_open = server->exchanges;
     return stats;
@@ -232,6 +246,10 @@ void http_server_close(struct http_server *server, int64_t grace_ms, loop_fn *cl
     server->closing = true;
     server->closed = closed;
     server->closed_ctx = ctx;
+    if (server->relay) {
+        http_relay_close(server, grace_ms);
+        return;
+    }
     http_accept_stop(server);
     http_cut_connections(server, false);
     http_run_soon(&server->tiers[0]);

@@ -21,6 +21,14 @@
  * before a request line are passed over, as are lines that begin with a NUL. A method may be any
  * token.
  *
+ * Threads: with `io_threads` connections are held by that many threads, each with a loop, a
+ * listener on the same port, and a table of descriptors of its own, so that the limit of open
+ * descriptors holds for each. The owner stays on his loop and notices nothing: whole requests come
+ * to it, and answers go back. body_limit() and render_error() are called on these threads and must
+ * not touch what others write. More requests at once than the owner takes are answered 503.
+ * connections_max holds for all together, give or take one per thread, and
+ * connections_per_address_max for each. Needs Linux 5.9.
+ *
  * Cost of waiting: an exchange that is not answered inside handle() leaves libmicrohttpd's care and
  * comes back, about 1.5 us, and whenever any comes back, all that still wait are walked over: 8000
  * waiting clients triple the cost of a small round. */
@@ -37,6 +45,8 @@
 /* Of a body that is too large this much is read and dropped, so that the client, who sends first
  * and listens after, gets to see the 413. More is cut off. */
 #define HTTP_SWALLOW_MAX (1024 * 1024)
+
+#define HTTP_IO_THREADS_MAX 32
 
 struct http_server;
 /* One request and its answer. From handle() on it belongs to the owner, until he answers, abandons
@@ -76,6 +86,7 @@ struct http_server_options {
     unsigned
         tick_ms; /* 1000: how exact deadlines are; a waiting client's departure is seen as soon */
     const char *error_type; /* content type of rendered errors: application/problem+json */
+    unsigned io_threads;    /* 0: connections are on the owner's loop; see "Threads" above */
 };
 
 struct http_server_stats {
@@ -83,7 +94,7 @@ struct http_server_stats {
     uint64_t requests; /* handed to the owner */
     uint64_t errors;   /* answered by the server itself, as rendered by the owner */
     unsigned connections_open;
-    unsigned exchanges_open; /* in the owner's hands, or being sent */
+    unsigned exchanges_open; /* in the owner's hands; without threads also those being sent */
 };
 
 /* Listens on `address` ("127.0.0.1:7420", "[::1]:0", see address.h). Options may be NULL; `handler`
@@ -148,7 +159,7 @@ void http_abandon(struct http_exchange *x);
  * `wanted` bytes, at most LIMIT_STREAM_BYTES. HTTP_PULL_FAILED, or a failed buffer, cuts the
  * connection, so that the client sees that it is not whole. HEAD: never pulled.
  * `answer->body` is sent first. Gives the exchange back; `done` (may be NULL) is called exactly
- * once, when it was sent or cannot be any more, possibly from inside. */
+ * once, when it was sent (or handed to its thread) or cannot be any more, possibly from inside. */
 enum http_pull { HTTP_PULL_MORE, HTTP_PULL_END, HTTP_PULL_FAILED };
 typedef enum http_pull http_pull_fn(void *ctx, struct buffer *out, size_t wanted);
 void http_answer_pull(struct http_exchange *x, const struct http_answer *answer, http_pull_fn *pull,

@@ -5,7 +5,8 @@
  *   http_deadlines.c  which connection is late
  *   http_head.c       whether a head is what HTTP demands
  *   http_exchange.c   from bytes to a request, and its answer
- *   http_stream.c     answers that come in pieces */
+ *   http_stream.c     answers that come in pieces
+ *   http_relay.h      connections on threads of their own, made of several such servers */
 #ifndef DIDES_NET_HTTP_SERVER_PARTS_H
 #define DIDES_NET_HTTP_SERVER_PARTS_H
 
@@ -41,6 +42,7 @@ enum http_phase {
 };
 
 struct http_exchange {
+    bool is_relayed; /* first: true for what is a struct http_relayed in truth */
     struct http_server *server;
     struct http_connection *connection; /* NULL: closed, or it went on to its next request */
     struct http_exchange *next_free;
@@ -68,6 +70,8 @@ struct http_exchange {
 
     loop_fn *gone;
     void *gone_ctx;
+    void (*taken)(void *ctx, size_t size, size_t left); /* see http_on_taken() */
+    void *taken_ctx;
     http_pull_fn *pull;
     loop_fn *pull_done;
     void *pull_ctx;
@@ -84,7 +88,22 @@ struct http_tier {
 
 enum { TIER_SMALL, TIER_LARGE, TIER_COUNT };
 
+enum http_port {
+    HTTP_PORT_ALONE,
+    HTTP_PORT_FIRST, /* must be free; others may share it later */
+    HTTP_PORT_SHARED,
+};
+
+/* What a server is that is one of several with one port. */
+struct http_part {
+    enum http_port port;
+    _Atomic unsigned *connections_open; /* of all; NULL: it is the only one */
+};
+
 struct http_server {
+    struct http_relay *relay; /* NULL: connections are here; else only handler, options, address,
+                                 exchanges, stats.requests and what closing needs are used */
+    struct http_part part;
     uv_loop_t *uv;
     struct http_handler handler;
     struct http_server_options options;
@@ -118,6 +137,10 @@ struct http_server {
 };
 
 /* http_server.c */
+bool http_server_open_part(struct loop *loop, struct text address,
+                           const struct http_server_options *options,
+                           const struct http_handler *handler, const struct http_part *part,
+                           struct http_server **ret, struct err *err);
 void http_run(struct http_tier *tier);
 /* The same, from the loop before it blocks: for those inside a call, and after resuming, which
  * libmicrohttpd does not notice by itself. */
@@ -162,5 +185,11 @@ void http_give_back(struct http_exchange *x); /* by the owner */
 void http_send_response(struct http_exchange *x, const struct http_answer *answer,
                         struct MHD_Response *response);
 void http_free_exchanges(struct http_server *server);
+
+/* http_stream.c */
+/* Has `taken` called when the socket has taken `size` bytes of the stream and `left` still wait,
+ * until the exchange is given back. It must not use the exchange. */
+void http_on_taken(struct http_exchange *x, void (*taken)(void *ctx, size_t size, size_t left),
+                   void *ctx);
 
 #endif

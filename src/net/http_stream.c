@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * http_stream.c - answers that come in pieces: streams that the owner feeds, and long answers that
  * are pulled from him. Both wait in the exchange's `out` and leave it as the socket has room. */
-#include "net/http_server_parts.h"
+#include "net/http_relay.h"
 
 #include "base/limits.h"
 
@@ -47,6 +47,8 @@ static ssize_t read_out(void *ctx, uint64_t position, char *space, size_t max)
     size_t size = waiting(x) < max ? waiting(x) : max;
     memcpy(space, x->out.data + x->out_sent, size);
     x->out_sent += size;
+    if (x->taken)
+        x->taken(x->taken_ctx, size, waiting(x));
     x->connection->deadline_ms = http_now_ms(x->server) + x->server->options.write_ms;
     return (ssize_t)size;
 }
@@ -77,6 +79,10 @@ static bool begin(struct http_exchange *x, const struct http_answer *answer)
 void http_answer_pull(struct http_exchange *x, const struct http_answer *answer, http_pull_fn *pull,
                       loop_fn *done, void *ctx)
 {
+    if (x->is_relayed) {
+        http_relayed_answer_pull(http_relayed(x), answer, pull, done, ctx);
+        return;
+    }
     x->pull = pull;
     x->pull_ctx = ctx;
     if (begin(x, answer))
@@ -87,8 +93,19 @@ void http_answer_pull(struct http_exchange *x, const struct http_answer *answer,
     http_give_back(x);
 }
 
+void http_on_taken(struct http_exchange *x, void (*taken)(void *ctx, size_t size, size_t left),
+                   void *ctx)
+{
+    x->taken = taken;
+    x->taken_ctx = ctx;
+}
+
 void http_stream_open(struct http_exchange *x, const struct http_answer *head)
 {
+    if (x->is_relayed) {
+        http_relayed_stream_open(http_relayed(x), head);
+        return;
+    }
     begin(x, head);
     x->phase = HTTP_STREAMING;
 }
@@ -105,6 +122,8 @@ static void compact(struct http_exchange *x)
 
 bool http_stream_send(struct http_exchange *x, struct text text)
 {
+    if (x->is_relayed)
+        return http_relayed_stream_send(http_relayed(x), text);
     assert(x->owned && x->phase == HTTP_STREAMING);
     if (!x->connection || x->cut || x->ended || text.size > LIMIT_STREAM_BYTES - waiting(x))
         return false;
@@ -122,11 +141,15 @@ bool http_stream_send(struct http_exchange *x, struct text text)
 
 size_t http_stream_waiting(const struct http_exchange *x)
 {
-    return waiting(x);
+    return x->is_relayed ? http_relayed_stream_waiting(http_relayed(x)) : waiting(x);
 }
 
 void http_stream_end(struct http_exchange *x)
 {
+    if (x->is_relayed) {
+        http_relayed_stream_end(http_relayed(x));
+        return;
+    }
     assert(x->owned && x->phase == HTTP_STREAMING);
     x->phase = HTTP_SENDING;
     x->ended = true;

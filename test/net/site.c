@@ -64,9 +64,10 @@ static void show(struct http_exchange *x, const struct http_request *request)
     buffer_release(&out);
 }
 
-static void hold(struct site *site, struct http_exchange *x)
+static void hold(struct site *site, struct http_exchange *x, bool is_stream)
 {
     assert_true(site->held_count < SITE_HELD_MAX);
+    site->held_streams[site->held_count] = is_stream;
     site->held[site->held_count++] = x;
     http_on_gone(x, on_gone, site);
 }
@@ -85,7 +86,7 @@ static void start_stream(struct site *site, struct http_exchange *x)
     struct http_answer head = { .status = 200,
                                 .content_type = "text/event-stream",
                                 .body = TEXT(": hello\n\n") };
-    hold(site, x);
+    hold(site, x, true);
     http_stream_open(x, &head);
 }
 
@@ -112,7 +113,7 @@ static void handle(void *ctx, struct http_exchange *x, const struct http_request
     else if (text_equal(path, TEXT("/late")))
         site->late[site->late_count++] = x;
     else if (text_equal(path, TEXT("/hold")))
-        hold(site, x);
+        hold(site, x, false);
     else if (text_equal(path, TEXT("/abandon")))
         http_abandon(x);
     else if (text_equal(path, TEXT("/error")))
@@ -150,14 +151,27 @@ static void render_error(void *ctx, enum err_code code, const char *detail, stru
     buffer_printf(out, "{\"error\":\"%s\",\"detail\":\"%s\"}\n", err_word(code), detail);
 }
 
-static int open_with(void **state, const struct http_server_options *options)
+struct http_handler site_handler(struct site *site)
+{
+    return (struct http_handler){ handle, body_limit, render_error, site };
+}
+
+/* The same tests hold when connections are on threads of their own. */
+static unsigned io_threads(void)
+{
+    const char *wanted = getenv("SITE_IO_THREADS");
+    return wanted ? (unsigned)strtoul(wanted, NULL, 10) : 0;
+}
+
+static int open_with(void **state, struct http_server_options options)
 {
     struct site *site = calloc(1, sizeof *site);
     struct err err = { 0 };
-    struct http_handler handler = { handle, body_limit, render_error, site };
+    struct http_handler handler = site_handler(site);
+    options.io_threads = io_threads();
     site->loop = loop_new(&err);
     assert_non_null(site->loop);
-    if (!http_server_open(site->loop, TEXT("127.0.0.1:0"), options, &handler, &site->server, &err))
+    if (!http_server_open(site->loop, TEXT("127.0.0.1:0"), &options, &handler, &site->server, &err))
         fail_msg("%s", err.text);
     loop_on_round_end(site->loop, end_round, site);
     snprintf(site->url, sizeof site->url, "http://%s", http_server_address(site->server));
@@ -167,7 +181,7 @@ static int open_with(void **state, const struct http_server_options *options)
 
 int site_open(void **state)
 {
-    return open_with(state, NULL);
+    return open_with(state, (struct http_server_options){ 0 });
 }
 
 int site_open_quick(void **state)
@@ -178,7 +192,7 @@ int site_open_quick(void **state)
                                            .idle_ms = 900,
                                            .tick_ms = 50,
                                            .connections_max = 20 };
-    return open_with(state, &options);
+    return open_with(state, options);
 }
 
 static void on_closed(void *ctx)

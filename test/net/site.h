@@ -33,16 +33,20 @@ struct site {
     struct loop *loop;
     struct http_server *server; /* NULL once closed */
     struct http_exchange *held[SITE_HELD_MAX], *late[SITE_HELD_MAX];
+    bool held_streams[SITE_HELD_MAX]; /* that one is a stream */
     size_t held_count, late_count;
     unsigned gone, pulls_open, pulls_done;
     bool closed;
     char url[64];
 };
 
-/* Group of one test each: cmocka's setup and teardown; *state is the site. */
+/* Group of one test each: cmocka's setup and teardown; *state is the site. With the environment
+ * variable SITE_IO_THREADS its connections are on so many threads. */
 int site_open(void **state);
 int site_open_quick(void **state); /* with deadlines of tenths of a second */
 int site_close(void **state);
+
+struct http_handler site_handler(struct site *site); /* for another server */
 
 /* Runs the loop until `*what` >= `wanted` or five seconds have passed; then false. */
 bool site_wait(struct site *site, const unsigned *what, unsigned wanted);
