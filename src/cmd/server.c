@@ -24,7 +24,7 @@ extern char **environ;
 /* ---- settings ------------------------------------------------------------------------------- */
 
 struct server_options {
-    const char *listen, *data, *store, *config;
+    const char *listen, *data, *store, *config, *io_threads;
     struct option_list sets;
     bool is_insecure, prints_config;
 };
@@ -34,6 +34,7 @@ static bool read_flags(const struct server_options *o, struct settings *settings
     const char *flags[][2] = { { "listen", o->listen },
                                { "data", o->data },
                                { "store", o->store },
+                               { "io_threads", o->io_threads },
                                { "insecure", o->is_insecure ? "true" : NULL } };
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (flags[i][1] && !settings_read_flag(settings, flags[i][0], flags[i][1], err))
@@ -260,6 +261,8 @@ static const struct option_row server_rows[] = {
       .argument = "STORE",
       .meaning = "where state is kept: sqlite, the default, or memory",
       .choices = "sqlite memory" },
+    SERVER_ROW("io-threads", OPTION_TEXT, io_threads, "N",
+               "threads that hold connections; 0 unless set otherwise: one thread does it all"),
     SERVER_ROW("config", OPTION_TEXT, config, "FILE", "read settings from this YAML or JSON file"),
     SERVER_ROW("set", OPTION_LIST, sets, "KEY=VALUE", "one setting; may be given several times"),
     SERVER_ROW("insecure", OPTION_FLAG, is_insecure, NULL,
@@ -268,15 +271,15 @@ static const struct option_row server_rows[] = {
                "print the settings in force and where each came from, and end"),
 };
 static const char *const server_synopsis[] = {
-    "[--listen ADDRESS] [--data DIR] [--store sqlite|memory] [--config FILE] [--set KEY=VALUE]... "
-    "[--insecure] [--print-config]",
+    "[--listen ADDRESS] [--data DIR] [--store sqlite|memory] [--io-threads N] [--config FILE] "
+    "[--set KEY=VALUE]... [--insecure] [--print-config]",
     NULL
 };
 static const char *const server_details[] = {
     "Runs the coordinator: it keeps the inventory, carries rollouts out, and serves the HTTP API. "
     "It writes one line per event worth knowing to stderr, as JSON unless that is a terminal.",
     "Every setting has a default and can come from the file of --config, from the environment "
-    "variable DIDES_ followed by its name in upper case, from --set, and four of them from a flag "
+    "variable DIDES_ followed by its name in upper case, from --set, and five of them from a flag "
     "of their own; later ones win. dides config --markdown prints all of them.",
     "Without registration tokens the server is open: every text registers an instance, and "
     "heartbeats need no credential. With the setting registration_tokens, a list of entries with "
@@ -286,6 +289,10 @@ static const char *const server_details[] = {
     "Tokens guard what agents do. Operators are not told apart yet, and nothing is encrypted: "
     "the server listens on loopback only, with tokens or without, unless --insecure is given. Put "
     "a proxy with TLS and access control in front of it.",
+    "One thread decides everything. With --io-threads others hold the connections: each has its "
+    "own listener on the same port and as many descriptors as the limit allows a process, so 8 of "
+    "them hold 100,000 connections where the limit is 20,000; connections_max has to be raised, "
+    "too.",
     "SIGTERM and SIGINT end it within a second: answers under way go out, everything is made "
     "durable, and the exit code is 0. A second signal ends it at once with 1. When the store "
     "cannot say whether a change is durable, the server ends with 1 without answering anybody; "

@@ -135,19 +135,24 @@ static void warn_of_few(const struct serving *s, unsigned possible)
                          "the limit of open descriptors allows fewer connections", fields);
 }
 
-/* The setting, unless there are too few descriptors for so many. */
+/* The setting, unless there are too few descriptors for so many. Each I/O thread has the whole
+ * limit. */
 static unsigned connections(const struct serving *s)
 {
     struct rlimit limit;
     unsigned wanted = s->options.settings->value.connections_max;
+    unsigned threads = s->options.settings->value.io_threads;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
         limit.rlim_cur >= (rlim_t)wanted + DESCRIPTORS_KEPT)
         return wanted;
-    unsigned possible = limit.rlim_cur > DESCRIPTORS_KEPT + CONNECTIONS_AT_LEAST
-                            ? (unsigned)(limit.rlim_cur - DESCRIPTORS_KEPT)
-                            : CONNECTIONS_AT_LEAST;
-    warn_of_few(s, possible);
-    return possible;
+    rlim_t possible = limit.rlim_cur > DESCRIPTORS_KEPT + CONNECTIONS_AT_LEAST
+                          ? limit.rlim_cur - DESCRIPTORS_KEPT
+                          : CONNECTIONS_AT_LEAST;
+    possible *= threads > 0 ? threads : 1;
+    if (possible >= wanted)
+        return wanted;
+    warn_of_few(s, (unsigned)possible);
+    return (unsigned)possible;
 }
 
 /* An expired token is no mistake, but who forgot it should hear of it before agents do. */
@@ -197,7 +202,10 @@ static bool open_http(struct serving *s, struct err *err)
 {
     struct loop *loop = s->options.loop;
     s->connections_max = connections(s);
-    struct http_server_options options = { .connections_max = s->connections_max };
+    struct http_server_options options = {
+        .connections_max = s->connections_max,
+        .io_threads = s->options.settings->value.io_threads,
+    };
     if (!open_api(s, err))
         return false;
     struct http_handler handler = api_handler(s->api);

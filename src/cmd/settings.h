@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "core/fleet.h"
 #include "http/tokens.h"
+#include "net/http_server.h"
 #include "wire/json_table.h"
 
 /* Kinds: ADDRESS and TEXT (bytes), WORD (of the list), DURATION (ms), COUNT, BOOL, TOKENS. */
@@ -38,6 +39,7 @@
     X(COUNT,    events_kept,        events_kept,           1000,            1000000000,                NULL,          "1000000",         "Journal entries that are kept") \
     X(COUNT,    events_kept_days,   events_kept_days,      1,               3650,                      NULL,          "7",               "Days for which journal entries are kept") \
     X(COUNT,    connections_max,    connections_max,       16,              1000000,                   NULL,          "20000",           "Open connections; one more is answered 503. The limit of descriptors may lower it") \
+    X(COUNT,    io_threads,         io_threads,            0,               HTTP_IO_THREADS_MAX,       NULL,          "0",               "Threads that hold connections and read requests, each with as many descriptors as the limit allows. 0: one thread does it all") \
     X(TOKENS,   registration_tokens, tokens,               0,               TOKEN_RULES_MAX,           NULL,          "[]",              "What agents must know to register; without any the server is open: everybody may, and no agent needs a credential") \
     X(COUNT,    rate_limit_client,  rate_limit_client,     0,               1000000,                   NULL,          "10000",           "Requests per second of one client beyond loopback, an IPv4 address or an IPv6 /64; twice as many at once, the next is answered 429. 0: no limit") \
     X(COUNT,    rate_limit_instance, rate_limit_instance,  0,               1000000,                   NULL,          "100",             "Heartbeats per second of one instance that has a credential; twice as many at once, the next is answered 429. 0: no limit") \

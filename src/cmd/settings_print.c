@@ -158,7 +158,7 @@ void settings_markdown(struct buffer *out)
              "2. the file of `--config FILE`, YAML or, with a name that ends in `.json`, JSON\n"
              "3. its environment variable\n"
              "4. `--set KEY=VALUE`, which may be given several times\n"
-             "5. its own flag: `--listen`, `--data`, `--store`, `--insecure`\n"
+             "5. its own flag: `--listen`, `--data`, `--store`, `--io-threads`, `--insecure`\n"
              "\n"
              "A key that is not known and a value out of range end the server with exit code 64 "
              "and a\n"

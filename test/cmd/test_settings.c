@@ -113,6 +113,7 @@ static void test_defaults_of_the_server_itself(void **state)
     assert_int_equal(v->events_kept, LIMIT_EVENTS_KEPT);
     assert_int_equal(v->events_kept_days, 7);
     assert_int_equal(v->connections_max, 20000);
+    assert_int_equal(v->io_threads, 0);
 }
 
 static void test_every_key_reaches_the_core_from_a_document(void **state)
