@@ -313,6 +313,7 @@ static void drop_rounds(struct engine *e, const struct err *why)
     fleet_undo(&e->fleet);
     e->opened = e->closed = (struct outcomes){ .has_any = false };
     journal_cut(&e->journal, e->fleet.next_index);
+    e->journal.oldest = e->kept_oldest; /* what was to be deleted is there */
     if (!e->fleet.is_frozen)
         e->failing_since = engine_now(e);
     e->fleet.is_frozen = true;
@@ -327,6 +328,7 @@ static void submit(struct engine *e)
         .kind = JOB_COMMIT, .batch = e->open, .round = fleet_end_round(&e->fleet), .ctx = e
     };
     e->job_last_index = e->fleet.next_index - 1;
+    e->job_oldest = e->journal.oldest;
     e->is_committing = true;
     outcomes_take(&e->closed, &e->opened);
     e->open = e->open == &e->batches[0] ? &e->batches[1] : &e->batches[0];
@@ -405,6 +407,7 @@ static void finish_commit(struct engine *e)
         e->settled = e->job.round;
         thaw(e);
         e->journal.durable = e->job_last_index;
+        e->kept_oldest = e->job_oldest;
         release_waiters(e, e->settled, ENGINE_DURABLE);
         tell_readers(e);
         break;

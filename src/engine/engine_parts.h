@@ -34,9 +34,10 @@ struct engine {
     struct committer *committer;
 
     struct batch batches[2];
-    struct batch *open;      /* of the open round; the other one may be under way */
-    struct commit_job job;   /* valid while is_committing */
-    uint64_t job_last_index; /* of the journal, when that round was closed */
+    struct batch *open;               /* of the open round; the other one may be under way */
+    struct commit_job job;            /* valid while is_committing */
+    uint64_t job_last_index;          /* of the journal, when that round was closed */
+    uint64_t job_oldest, kept_oldest; /* entry of the journal: then; in the store */
     bool is_committing;
     bool is_dead;           /* a commit had an unknown result */
     uint64_t settled;       /* newest durable round */

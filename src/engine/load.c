@@ -106,6 +106,7 @@ static bool finish(struct loading *l)
     e->journal.durable = fleet->next_index - 1;
     if (l->events == 0)
         e->journal.first = e->journal.next = e->journal.oldest = fleet->next_index;
+    e->kept_oldest = e->journal.oldest;
     e->settled = fleet_end_round(fleet);
     fleet_settle(fleet, e->settled);
 

@@ -288,8 +288,7 @@ static bool stops_at_threshold(const struct witness *w, const struct rollout *r,
 {
     const struct tally *t = rollout_tally(r);
     if (r->state != ROLLOUT_RUNNING || w->fleet->settings.is_manual || w->is_starved ||
-        r->stopped_at != 0 ||
-        t->failed - t->acknowledged < rollout_threshold(r))
+        r->stopped_at != 0 || t->failed - t->acknowledged < rollout_threshold(r))
         return true;
     return blame(err, r, "goes on, and %u of at most %u failed", t->failed - t->acknowledged,
                  rollout_threshold(r));

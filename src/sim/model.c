@@ -5,11 +5,12 @@
 
 #include <assert.h>
 
-#define DICE_OF_MODEL  3u
-#define EVENTS_KEPT    1000000u /* as the server's default */
-#define EVENTS_KEPT_MS (7ll * 24 * 3600 * 1000)
-#define CACHE_LINE     64u
-#define SHARE_OF_STOPS 2500u /* of the ends of servers are asked for */
+#define DICE_OF_MODEL   3u
+#define EVENTS_KEPT     1000000u /* as the server's default */
+#define EVENTS_KEPT_MS  (7ll * 24 * 3600 * 1000)
+#define REPLIES_KEPT_MS (24ll * 3600 * 1000)
+#define CACHE_LINE      64u
+#define SHARE_OF_STOPS  2500u /* of the ends of servers are asked for */
 
 /* ---- timers ---------------------------------------------------------------------------------- */
 
@@ -363,6 +364,8 @@ bool model_new(const struct model_options *options, struct model **ret, struct e
     timers_init(&m->timers, &memory_heap);
     witness_init(&m->witness, is_small);
     vault_init(&m->vault, model_draw_fate, m);
+    watchers_init(m);
+    m->clients.kept_ms = REPLIES_KEPT_MS;
     if (!make(m, err)) {
         model_free(m);
         return false;
@@ -385,6 +388,7 @@ void model_free(struct model *model)
     timers_release(&model->timers);
     witness_release(&model->witness);
     vault_release(&model->vault);
+    watchers_release(model);
     memory_give(&memory_heap, model, sizeof *model);
 }
 

@@ -115,6 +115,10 @@ bool server_start(struct model *m, struct err *err)
     m->reconciled_at = m->now;
     server_forget_slots(m);
     server_arm_tick(m);
+    if (m->engine && m->calls) {
+        clients_load(m);
+        watchers_load(m, false);
+    }
     return true;
 }
 
@@ -251,6 +255,7 @@ void server_note_drop(struct model *m)
         model_break(m, &no_memory);
     model_note(m, &(struct note){ .kind = NOTE_REFUSED_COMMIT, .agent = FLEET_NONE });
     operator_dropped(m);
+    clients_note_drop(m);
 }
 
 static void die(struct model *m)

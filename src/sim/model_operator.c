@@ -20,7 +20,12 @@ static enum err_code after(struct model *m, enum event_kind kind, const char *wh
                                   .what = what,
                                   .number = r ? r->number : 0,
                                   .code = (uint16_t)code });
+    uint32_t key = r && m->engine ? m->key : 0;
+    if (key != 0)
+        clients_keep(m, key, r->number);
     server_end(m, kind, FLEET_NONE, true, code);
+    if (key != 0)
+        clients_answer(m, key);
     return code;
 }
 

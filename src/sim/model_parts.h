@@ -94,6 +94,48 @@ enum model_timer {
     MODEL_TIMERS
 };
 
+/* ---- operators with keys, watchers of the journal -------------------------------------------- */
+
+#define CLIENT_KEYS    256u /* 0 is no key */
+#define MODEL_WATCHERS 2u
+#define EVENTS_SLACK   2048u /* entries of one round that are not looked through yet */
+
+/* What a client knows of its key. */
+struct client_key {
+    bool is_answered, is_over; /* over: it was kept long enough, or an old copy forgot it */
+    uint32_t rollout;
+    uint64_t commits; /* of the store, when it was answered */
+};
+
+/* What the server keeps of an answer. */
+struct client_reply {
+    bool is_kept;
+    uint32_t rollout;
+    int64_t at;
+    uint64_t round; /* 0: it was loaded */
+};
+
+struct clients {
+    struct client_key keys[CLIENT_KEYS];
+    struct client_reply replies[CLIENT_KEYS];
+    int64_t kept_ms;
+};
+
+struct model_watcher {
+    struct engine_reader reader; /* first: it is what the engine gives back */
+    struct model *model;
+    struct engine_scan scan;
+    struct buffer rows;
+    uint64_t next; /* index it wants next */
+    bool is_on, is_scanning;
+};
+
+/* What any of them has seen, by index. */
+struct watch_log {
+    uint64_t *hashes; /* 0: nobody has */
+    uint64_t capacity, newest;
+};
+
 /* The heap of the server: it says no to the allocation after `left` others. */
 struct server_memory {
     struct memory port;
@@ -150,6 +192,11 @@ struct model {
     /* Instead of the script: called when TIMER_OPERATOR is due; sets the timer itself. */
     void (*operate)(void *ctx, struct model *model);
     void *operator_ctx;
+    uint32_t key; /* of the request that is being served, or 0 */
+
+    struct clients clients;
+    struct model_watcher watchers[MODEL_WATCHERS];
+    struct watch_log watched;
 
     struct note notes[MODEL_LAST];
     uint64_t note_count;
@@ -249,6 +296,27 @@ enum err_code operator_rollback(struct model *m, const struct rollback_command *
                                 struct err *err);
 enum err_code operator_verb(struct model *m, uint32_t number, const struct verb_command *command,
                             struct err *err);
+
+/* ---- model_clients.c ------------------------------------------------------------------------ */
+
+/* Whether a kept answer to the key was given once more. */
+bool clients_replay(struct model *m, uint32_t key);
+/* Between a command and its end: the answer is kept with it. After the end: it is given. */
+void clients_keep(struct model *m, uint32_t key, uint32_t rollout);
+void clients_answer(struct model *m, uint32_t key);
+void clients_note_drop(struct model *m);
+void clients_expire(struct model *m);
+void clients_load(struct model *m); /* by a server that starts */
+bool clients_hold(const struct model *m, struct err *err);
+
+/* ---- model_watch.c -------------------------------------------------------------------------- */
+
+void watchers_init(struct model *m);
+void watchers_release(struct model *m);
+void watchers_toggle(struct model *m);              /* one leaves or comes back */
+void watchers_load(struct model *m, bool is_older); /* by a server that starts */
+void server_check_load(struct model *m);
+void server_check_bounds(struct model *m);
 
 /* ---- model_trace.c -------------------------------------------------------------------------- */
 

@@ -6,8 +6,9 @@
 
 #include <assert.h>
 
-#define MEMORY_CALLS 12u  /* allocations of a command, about */
-#define STORED_EVERY 256u /* events between two comparisons of everything with the store */
+#define MEMORY_CALLS 12u   /* allocations of a command, about */
+#define LOADED_EVERY 2048u /* and two loads of what is stored */
+#define STORED_EVERY 256u  /* events between two comparisons of everything with the store */
 
 /* ---- slots ---------------------------------------------------------------------------------- */
 
@@ -149,8 +150,12 @@ void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_ch
     server_turn(m);
     if (!m->fleet)
         return;
-    if (m->witness.is_small && m->events % STORED_EVERY == 0)
+    if (m->witness.is_small && m->events % STORED_EVERY == 0) {
         compare_with_store(m);
+        server_check_bounds(m);
+    }
+    if (m->witness.is_small && m->events % LOADED_EVERY == 0)
+        server_check_load(m);
     server_arm_tick(m);
 }
 
@@ -171,6 +176,8 @@ static void tick_engine(struct model *m)
     server_begin(m, TEXT("server"));
     engine_end(m->engine);
     server_resume(m);
+    if (m->calls)
+        clients_expire(m);
     engine_tick(m->engine);
     server_note_drop(m);
     if (m->drops == drops)

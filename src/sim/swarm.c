@@ -28,6 +28,7 @@ static bool make(struct swarm *s, struct err *err)
     const struct model_options options = { .plan = &s->plan,
                                            .settings = s->settings,
                                            .spread_ms = SWARM_SECOND,
+                                           .events_kept = s->shape.events_kept,
                                            .checks_all = true,
                                            .is_traced = s->options.is_traced,
                                            .told = s->options.told,
@@ -35,6 +36,7 @@ static bool make(struct swarm *s, struct err *err)
     if (!model_new(&options, &s->model, err))
         return false;
     s->model->operate = swarm_act;
+    s->model->clients.kept_ms = s->shape.replies_kept_ms;
     s->model->operator_ctx = s;
     model_set_timer(s->model, TIMER_OPERATOR, s->model->now + s->shape.act_every_ms);
     put_to_sleep(s);

@@ -34,39 +34,94 @@ static uint32_t some_agent(struct swarm *s)
 static void deploy(struct swarm *s)
 {
     struct err err = { .code = ERR_NONE };
-    struct deploy_command command = { .rollout = swarm_draw_config(s) };
+    struct deploy_command command = { .rollout = swarm_draw_config(s),
+                                      .reason = text_from(s->reason) };
     const char *selector = swarm_draw_selector(s);
     command.code = swarm_draw_version(s, &command.config);
     if (parse(s, selector, &command.selector))
         operator_deploy(s->model, &command, &err);
 }
 
-static void roll_back(struct swarm *s)
+static void roll_back(struct swarm *s, uint32_t number)
 {
     struct err err = { .code = ERR_NONE };
     struct rollback_command command = { .is_fast = swarm_chance(s, 70) };
     struct rollout_config config = swarm_draw_config(s);
-    const struct rollout *r = some_rollout(s);
     const char *selector = swarm_draw_selector(s);
     uint32_t way = swarm_roll(s, 3);
     if (swarm_chance(s, 30))
         command.config = &config;
-    if (way == 0 && r)
-        command.number = r->number;
+    if (way == 0)
+        command.number = number;
     command.has_selector = way == 1;
     if (way != 1 || parse(s, selector, &command.selector))
         operator_rollback(s->model, &command, &err);
 }
 
-static void verb(struct swarm *s, enum verb verb)
+static void verb(struct swarm *s, enum verb verb, uint32_t number)
 {
     struct err err = { .code = ERR_NONE };
     struct verb_command command = { .verb = verb,
                                     .finish_in_flight = swarm_chance(s, 30),
                                     .is_full = swarm_chance(s, 20) };
+    if (number != 0)
+        operator_verb(s->model, number, &command, &err);
+}
+
+/* Requests may have a key; everything about them follows from the act, the number and the dice, so
+ * that they can be made again. */
+static void request(struct swarm *s, enum swarm_act act, uint32_t number)
+{
+    switch (act) {
+    case ACT_DEPLOY: deploy(s); break;
+    case ACT_ROLLBACK: roll_back(s, number); break;
+    case ACT_PAUSE: verb(s, VERB_PAUSE, number); break;
+    case ACT_RESUME: verb(s, VERB_RESUME, number); break;
+    case ACT_PROMOTE: verb(s, VERB_PROMOTE, number); break;
+    case ACT_ABORT: verb(s, VERB_ABORT, number); break;
+    case ACT_RETRY: verb(s, VERB_RETRY, number); break;
+    default: assert(0 && "an act of operators"); break;
+    }
+}
+
+static void ask_with_key(struct swarm *s, uint32_t key)
+{
+    struct model *m = s->model;
+    const struct swarm_request *r = &s->requests[key];
+    struct sim_dice dice = s->dice;
+    if (m->clients.keys[key].is_over || !model_has_server(m) || clients_replay(m, key))
+        return;
+    snprintf(s->reason, sizeof s->reason, "k-%u", (unsigned)key);
+    s->dice = r->dice;
+    m->key = key;
+    request(s, r->act, r->number);
+    m->key = 0;
+    s->dice = dice;
+    s->reason[0] = '\0';
+}
+
+/* The request may get lost, as everything. */
+static void ask(struct swarm *s, enum swarm_act act)
+{
     const struct rollout *r = some_rollout(s);
-    if (r)
-        operator_verb(s->model, r->number, &command, &err);
+    uint32_t number = r ? r->number : 0;
+    if (!swarm_chance(s, 60) || s->request_count + 1 == CLIENT_KEYS) {
+        request(s, act, number);
+        return;
+    }
+    s->requests[++s->request_count] =
+        (struct swarm_request){ .act = (uint8_t)act, .number = number, .dice = s->dice };
+    swarm_roll(s, 2); /* what comes next is drawn anew */
+    if (!model_chance(s->model, s->model->faults.loss))
+        ask_with_key(s, s->request_count);
+}
+
+/* Whoever was not answered asks again; some who were do so too. */
+static void ask_again(struct swarm *s)
+{
+    uint32_t last = s->request_count < 8 ? s->request_count : 8;
+    if (last > 0)
+        ask_with_key(s, s->request_count - swarm_roll(s, last));
 }
 
 static void progress(struct swarm *s, struct rollout *r)
@@ -166,14 +221,15 @@ static enum swarm_act draw_act(struct swarm *s)
 
 static void act_once(struct swarm *s)
 {
-    switch (draw_act(s)) {
-    case ACT_DEPLOY: deploy(s); break;
-    case ACT_ROLLBACK: roll_back(s); break;
-    case ACT_PAUSE: verb(s, VERB_PAUSE); break;
-    case ACT_RESUME: verb(s, VERB_RESUME); break;
-    case ACT_PROMOTE: verb(s, VERB_PROMOTE); break;
-    case ACT_ABORT: verb(s, VERB_ABORT); break;
-    case ACT_RETRY: verb(s, VERB_RETRY); break;
+    enum swarm_act act = draw_act(s);
+    switch (act) {
+    case ACT_DEPLOY:
+    case ACT_ROLLBACK:
+    case ACT_PAUSE:
+    case ACT_RESUME:
+    case ACT_PROMOTE:
+    case ACT_ABORT:
+    case ACT_RETRY: ask(s, act); break;
     case ACT_PROGRESS: progress(s, some_rollout(s)); break;
     case ACT_DELETE: delete_instance(s); break;
     case ACT_RELABEL: relabel(s); break;
@@ -197,6 +253,10 @@ void swarm_act(void *ctx, struct model *model)
     arena_clear(&s->arena);
     if (!s->is_calm)
         act_once(s);
+    if (!s->is_calm && swarm_chance(s, 40))
+        ask_again(s);
+    if (swarm_chance(s, 20))
+        watchers_toggle(model);
     if (s->settings.is_manual)
         ask_all(s);
     int64_t wait = sim_dice_between(&s->dice, 1, 2 * s->shape.act_every_ms);

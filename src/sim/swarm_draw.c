@@ -350,6 +350,10 @@ static void draw_shape(struct swarm *s)
     shape->dormant = swarm_chance(s, 60) ? shape->instances / 4 : 0;
     shape->safety_ms = PICK(s, lengths);
     shape->act_every_ms = PICK(s, everys_of_acts);
+    static const uint64_t kept[] = { 1000000, 1000, 100, 10 };
+    static const int64_t replies_kept[] = { 24 * SWARM_HOUR, 24 * SWARM_HOUR, 10 * SWARM_MINUTE };
+    shape->events_kept = PICK(s, kept);
+    shape->replies_kept_ms = PICK(s, replies_kept);
     shape->config_play = draw_play(&s->dice, config_rows, COUNT(config_rows));
     for (unsigned act = 0; act < SWARM_ACT_COUNT; act++) {
         bool is_in_play = act == ACT_DEPLOY || swarm_chance(s, 60);

@@ -40,6 +40,15 @@ struct swarm_shape {
     int64_t act_every_ms;
     uint64_t config_play; /* rows of the configuration that vary in this seed */
     uint32_t weights[SWARM_ACT_COUNT], weight;
+    uint64_t events_kept;
+    int64_t replies_kept_ms;
+};
+
+/* What was asked with a key, to be asked again. */
+struct swarm_request {
+    uint8_t act;     /* enum swarm_act */
+    uint32_t number; /* of the rollout it is about, or 0 */
+    struct sim_dice dice;
 };
 
 struct swarm {
@@ -52,6 +61,9 @@ struct swarm {
     struct arena arena; /* of one act */
     struct model *model;
     bool is_calm; /* the second phase */
+    struct swarm_request requests[CLIENT_KEYS];
+    uint32_t request_count; /* the keys from 1 to it are used */
+    char reason[16];        /* of the present one */
 };
 
 static inline uint32_t swarm_roll(struct swarm *s, uint32_t end)
