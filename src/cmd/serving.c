@@ -17,6 +17,7 @@
 #define GAP_MS               2000 /* between two ticks: longer than any work, so the process stood */
 #define DESCRIPTORS_KEPT     64   /* for the store, the loop, the log */
 #define CONNECTIONS_AT_LEAST 16
+#define RESERVE_BYTES        (1024u * 1024) /* of a full disk, so that something can be deleted */
 
 struct serving {
     struct serving_options options;
@@ -79,7 +80,8 @@ static bool open_store(const struct settings *settings, struct store_port *ret, 
     assert(data.size < sizeof folder); /* the range of the setting */
     memcpy(folder, data.data, data.size);
     folder[data.size] = '\0';
-    if (store_sqlite_open(ret, folder, NULL, err))
+    struct store_sqlite_options options = { .reserve_bytes = RESERVE_BYTES };
+    if (store_sqlite_open(ret, folder, &options, err))
         return true;
     char space[ERR_EXCERPT_SIZE];
     err_prefix(err, "cannot open the store in %s", err_excerpt(data, space));

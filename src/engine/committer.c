@@ -89,7 +89,9 @@ static void run_commit(struct committer *c, struct commit_job *job)
                                        .key = { bytes + op->key_at, op->key_size },
                                        .value = { bytes + op->value_at, op->value_size } };
     }
-    struct store_batch view = { .ops = c->ops, .count = batch->count };
+    struct store_batch view = { .ops = c->ops,
+                                .count = batch->count,
+                                .frees_room = job->frees_room };
     job->result = c->store.commit(c->store.self, &view, &job->err);
 }
 

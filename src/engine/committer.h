@@ -27,6 +27,7 @@ struct commit_job {
     enum { JOB_COMMIT, JOB_SCAN, JOB_TERM, JOB_BACKUP } kind;
     uint64_t round;         /* of JOB_COMMIT: the caller's own mark */
     struct batch *batch;    /* of JOB_COMMIT */
+    bool frees_room;        /* of JOB_COMMIT: see port/store.h */
     struct text first, end; /* of JOB_SCAN; borrowed until it is done */
     size_t limit;
     struct buffer *rows; /* of JOB_SCAN: values, one per line */

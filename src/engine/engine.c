@@ -108,6 +108,25 @@ void engine_begin(struct engine *e, struct text actor)
     fleet_begin(&e->fleet, engine_now(e), actor);
 }
 
+void engine_begin_freeing(struct engine *e, struct text actor)
+{
+    engine_begin(e, actor);
+    e->is_let_through = e->fleet.is_frozen && !e->is_dead;
+    e->frees_room = true;
+    if (e->is_let_through)
+        e->fleet.is_frozen = false;
+}
+
+/* Its round is not to wait for the next probe: it is one. */
+static void end_freeing(struct engine *e)
+{
+    if (!e->is_let_through)
+        return;
+    e->is_let_through = false;
+    e->fleet.is_frozen = true;
+    e->probe_at = e->fleet.now;
+}
+
 /* What an operator should see at once. */
 static void log_change(struct engine *e, const struct change *change)
 {
@@ -137,6 +156,7 @@ static void write_entry(struct engine *e, const struct change *change)
 
 void engine_end(struct engine *e)
 {
+    end_freeing(e);
     for (uint32_t i = 0; i < e->fleet.change_count; i++) {
         log_change(e, &e->fleet.changes[i]);
         outcomes_note(&e->opened, &e->fleet, &e->fleet.changes[i]);
@@ -290,6 +310,7 @@ static void add_retention(struct engine *e, int64_t now)
         batch_begin(e->open);
         wire_event_key(&e->open->bytes, e->journal.oldest++);
         batch_end_delete(e->open);
+        e->frees_room = true;
     }
     retention_mark(&e->retention, now, next, e->open);
 }
@@ -310,6 +331,7 @@ static void drop_rounds(struct engine *e, const struct err *why)
     engine_log_error(e, "a round of changes was dropped", why);
     e->stats.commit_failures++;
     batch_clear(e->open);
+    e->frees_room = false;
     fleet_undo(&e->fleet);
     e->opened = e->closed = (struct outcomes){ .has_any = false };
     journal_cut(&e->journal, e->fleet.next_index);
@@ -327,6 +349,8 @@ static void submit(struct engine *e)
     e->job = (struct commit_job){
         .kind = JOB_COMMIT, .batch = e->open, .round = fleet_end_round(&e->fleet), .ctx = e
     };
+    e->job.frees_room = e->frees_room;
+    e->frees_room = false;
     e->job_last_index = e->fleet.next_index - 1;
     e->job_oldest = e->journal.oldest;
     e->is_committing = true;
@@ -345,8 +369,8 @@ void engine_end_round(struct engine *e)
         return;
     bool has_records = fleet_is_dirty(&e->fleet) || e->open->count > 0;
     fleet_each_dirty(&e->fleet, add_record, e);
+    add_retention(e, now); /* also on a full disk, where it may help */
     if (!e->fleet.is_frozen) {
-        add_retention(e, now);
         if (seen_write(&e->seen, &e->fleet, now, false, e->open) == 0 && !has_records &&
             e->fleet.live_count == 0)
             return; /* nothing was heard since the last pass */
@@ -405,7 +429,8 @@ static void finish_commit(struct engine *e)
         count_commit(e);
         fleet_settle(&e->fleet, e->job.round);
         e->settled = e->job.round;
-        thaw(e);
+        if (!committer_stats(e->committer).is_full)
+            thaw(e);
         e->journal.durable = e->job_last_index;
         e->kept_oldest = e->job_oldest;
         release_waiters(e, e->settled, ENGINE_DURABLE);
@@ -583,6 +608,11 @@ void engine_read_old(struct engine *e, struct engine_scan *scan, uint64_t first,
 bool engine_is_writable(const struct engine *e)
 {
     return !e->is_dead && !e->fleet.is_frozen;
+}
+
+bool engine_is_freeable(const struct engine *e)
+{
+    return !e->is_dead;
 }
 
 int64_t engine_store_fails_since(const struct engine *e)

@@ -54,6 +54,9 @@ const struct journal *engine_journal(const struct engine *engine);
 
 /* Before each command; `actor` is borrowed until engine_end(). */
 void engine_begin(struct engine *engine, struct text actor);
+/* The same before a command that frees more room than it takes, or that stops something: it is let
+ * through also while the store is full, on what the store keeps for that. */
+void engine_begin_freeing(struct engine *engine, struct text actor);
 /* After each command, whether it succeeded or not: renders its journal entries. */
 void engine_end(struct engine *engine);
 
@@ -173,6 +176,8 @@ bool engine_confirm(struct engine *engine, struct engine_confirm *confirm, struc
 
 /* Whether writes are accepted; false while the store is full, and for good after a fatal result. */
 bool engine_is_writable(const struct engine *engine);
+/* Whether commands after engine_begin_freeing() may be accepted. */
+bool engine_is_freeable(const struct engine *engine);
 /* When that began, in ms; 0 while writes are accepted. */
 int64_t engine_store_fails_since(const struct engine *engine);
 

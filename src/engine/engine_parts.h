@@ -42,6 +42,8 @@ struct engine {
     bool is_dead;           /* a commit had an unknown result */
     uint64_t settled;       /* newest durable round */
     int64_t probe_at;       /* while frozen: when to ask the store again */
+    bool is_let_through;    /* the command under way is, although the fleet is frozen */
+    bool frees_room;        /* there is such a command in the open round */
     int64_t failing_since;  /* while frozen */
     int64_t alive_at;       /* the clock of the newest batch */
     int64_t stood_still_ms; /* not yet added to deadlines */

@@ -402,6 +402,12 @@ bool api_is_writable(struct api_call *call)
     return true;
 }
 
+bool api_is_freeable(struct api_call *call)
+{
+    return engine_is_freeable(call->api->engine) && !call->api->is_stopping ? true
+                                                                            : api_is_writable(call);
+}
+
 /* ---- the handler of the server -------------------------------------------------------------- */
 
 static void handle(void *ctx, struct http_exchange *x, const struct http_request *request)

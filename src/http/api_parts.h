@@ -211,6 +211,8 @@ uint32_t api_instance(struct api_call *call);
 struct rollout *api_rollout(struct api_call *call);
 /* False with call->err while the store takes no writes. */
 bool api_is_writable(struct api_call *call);
+/* The same for commands after engine_begin_freeing(). */
+bool api_is_freeable(struct api_call *call);
 
 /* Returns the time that it took, in us. */
 uint64_t api_count(struct api *api, const struct route *route, int status, int64_t began_us);

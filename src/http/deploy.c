@@ -414,6 +414,20 @@ void deploy_rollback(struct api_call *call)
     api_reply(call, 201, engine_round_of_all(engine));
 }
 
+/* To abort must be possible on a full disk too. */
+static bool takes_verb(struct api_call *call)
+{
+    return call->route->verb == VERB_ABORT ? api_is_freeable(call) : api_is_writable(call);
+}
+
+static void begin_verb(struct api_call *call)
+{
+    if (call->route->verb == VERB_ABORT)
+        engine_begin_freeing(call->api->engine, TEXT("operator"));
+    else
+        engine_begin(call->api->engine, TEXT("operator"));
+}
+
 void deploy_verb(struct api_call *call)
 {
     struct engine *engine = call->api->engine;
@@ -423,7 +437,7 @@ void deploy_verb(struct api_call *call)
     if (!r ||
         !wire_read_verb(call->request->body, &call->api->arena, call->route->verb, &command,
                         &call->err) ||
-        !api_is_writable(call)) {
+        !takes_verb(call)) {
         api_fail(call);
         return;
     }
@@ -432,7 +446,7 @@ void deploy_verb(struct api_call *call)
         api_fail(call);
         return;
     }
-    engine_begin(engine, TEXT("operator"));
+    begin_verb(call);
     bool done = fleet_verb(engine_fleet(engine), r, &command, &result, &call->conflict, &call->err);
     engine_end(engine);
     if (!done) {

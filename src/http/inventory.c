@@ -193,13 +193,13 @@ void inventory_delete(struct api_call *call)
     struct engine *engine = call->api->engine;
     struct auth_grant grant = { .rule = NULL };
     uint32_t slot = api_instance(call);
-    if (slot == FLEET_NONE || !api_is_writable(call) ||
+    if (slot == FLEET_NONE || !api_is_freeable(call) ||
         !api_matches(call, fleet_at(engine_fleet(engine), slot)->generation) ||
         !auth_deletion(call, slot, &grant)) {
         api_fail(call);
         return;
     }
-    engine_begin(engine, TEXT("operator"));
+    engine_begin_freeing(engine, TEXT("operator"));
     bool done = fleet_delete(engine_fleet(engine), slot, &call->err);
     engine_end(engine);
     if (!done) {

@@ -22,6 +22,9 @@ struct store_op {
 struct store_batch {
     const struct store_op *ops;
     size_t count;
+    /* It frees more room than it takes, or is an order to stop: it may have what a store keeps of
+     * the disk for such batches. */
+    bool frees_room;
 };
 
 /* What became of a batch: the classes of doc/reliability.md, "Errors of the store". */
@@ -44,6 +47,7 @@ struct store_stats {
     uint64_t commits, ops, bytes; /* made durable since open */
     uint64_t pending_batches;     /* durable, not yet folded into the readable table */
     uint64_t file_bytes;
+    bool is_full; /* only batches with `frees_room` are taken, until there is room again */
 };
 
 struct store; /* the implementation's own */

@@ -308,13 +308,18 @@ class Server:
         self._reader.start()
         return self
 
-    def start(self):
-        """Starts the process and waits until /readyz says so."""
+    def listen(self):
+        """Starts the process and waits until it listens, ready or not."""
         with self._log_changed:
             said_before = len(self.log)
         self.spawn()
         line = self.wait_for_log("listening", since=said_before)
         self.port = int(line["address"].rpartition(":")[2])
+        return self
+
+    def start(self):
+        """Starts the process and waits until /readyz says so."""
+        self.listen()
         eventually("the server is ready", lambda: self.ask("GET", "/readyz").status == 200)
         return self
 

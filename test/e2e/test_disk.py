@@ -12,8 +12,9 @@ import unittest
 import kit
 
 REGISTRATION = ("POST", "/inventory/register", '{"instance":{"name":"web-1"},"token":"t"}')
-CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
-TMPFS_BYTES = 2 << 20
+CLONE_NEWNS, MS_REC, MS_PRIVATE, MS_REMOUNT = 0x20000, 0x4000, 1 << 18, 32
+TMPFS_BYTES = 4 << 20
+RESERVE_BYTES = 1 << 20
 
 
 def private_mounts():
@@ -26,9 +27,9 @@ def private_mounts():
     return None
 
 
-def mount_small(folder):
+def mount_small(folder, size=TMPFS_BYTES, flags=0):
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, f"size={TMPFS_BYTES},mode=700".encode()) != 0:
+    if libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", flags, f"size={size},mode=700".encode()) != 0:
         raise OSError(ctypes.get_errno(), "mounting a tmpfs")
 
 
@@ -65,7 +66,7 @@ class FullDisk(kit.Case):
                     pass
 
     def register_until_refused(self):
-        for number in range(100000):
+        for number in range(len(self.acknowledged), 100000):
             labels = {"pad": f"{number:x}" * 30}
             answer = kit.register(self.client, f"web-{number}", labels)
             if answer.status != 201:
@@ -115,6 +116,66 @@ class FullDisk(kit.Case):
         self.client = self.home.client()
         self.assertEqual(self.acknowledged, self.listed())
         self.assertEqual(number, self.client.get("/deploy/status").json()["deployments"][0]["id"])
+
+    def reserve(self):
+        return (self.disk / "data" / "reserve").stat().st_size
+
+    def delete(self, name):
+        """A deletion may meet a round that is just being refused."""
+        kit.eventually(f"{name} is deleted", lambda: self.client.send("DELETE", kit.instance_path(name)).status == 204)
+        del self.acknowledged[name]
+
+    def test_deletions_go_on_when_the_disk_is_full(self):
+        self.assertEqual(RESERVE_BYTES, self.reserve())
+        self.expect(kit.register(self.client, "first"), 201)
+        self.acknowledged["first"] = {}
+        number = self.deploy(self.client, kit.deploy_body("2"))["id"]
+        for _ in range(3):  # the log gives back what it takes, so that it takes a while
+            refused, _ = self.register_until_refused()
+            self.expect(refused, 503, "store_unavailable")
+            self.fill()
+        self.assertEqual(RESERVE_BYTES, self.reserve())
+        doomed = list(self.acknowledged)
+
+        for name in doomed[:len(doomed) // 2]:
+            self.delete(name)
+        self.expect(kit.register(self.client, "late"), 503, "store_unavailable")
+        self.expect(self.client.get("/readyz"), 503, "store_unavailable")
+        kit.eventually("the rollout is aborted", lambda: self.client.post(f"/deploy/{number}/abort").status == 200)
+
+        self.assertEqual(0, self.reserve())
+        self.assertEqual(self.acknowledged, self.listed())
+        self.home.kill()
+        self.home.listen()
+        self.client = self.home.client()
+        self.assertEqual(self.acknowledged, self.listed())
+        for name in list(self.acknowledged):
+            self.delete(name)
+        (self.disk / "filler").unlink()
+        kit.eventually("the store takes writes again", lambda: self.client.get("/readyz").status == 200)
+        kit.eventually("there is a reserve again", lambda: self.reserve() == RESERVE_BYTES)
+        self.expect(kit.register(self.client, "late"), 201)
+
+    def test_keeping_fewer_events_makes_room_on_a_full_disk(self):
+        mount_small(self.disk, 2 * TMPFS_BYTES, MS_REMOUNT)
+        number, refusals = 0, 0
+        while refusals < 3:
+            answer = kit.register(self.client, f"web-{number}", {"pad": "x" * 200})
+            if answer.status == 201:
+                number += 1
+                continue
+            self.expect(answer, 503, "store_unavailable")
+            refusals += 1
+            self.fill()
+        self.assertGreater(number, 2000)
+        self.home.kill()
+
+        fewer = kit.Server(self.home.data, sets=["events_kept=1000"])
+        self.addCleanup(fewer.release)
+        fewer.start()
+
+        self.expect(fewer.ask("POST", "/inventory/register", {"instance": {"name": "late"}, "token": "t"}), 201)
+        self.assertEqual(number + 1, fewer.ask("GET", "/inventory/instances?limit=1").json()["total"])
 
     def test_a_kill_on_a_full_disk_loses_nothing_acknowledged(self):
         refused, _ = self.register_until_refused()

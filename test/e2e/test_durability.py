@@ -272,7 +272,7 @@ class Ends(kit.Case):
 
                 self.assertEqual(0, code, server.log_text())
                 self.assertEqual("stopped", server.log[-2]["message"])
-                self.assertEqual(["dides.db", "lock"], sorted(p.name for p in kit.pathlib.Path(server.data).iterdir()))
+                self.assertEqual(["dides.db", "lock", "reserve"], sorted(p.name for p in kit.pathlib.Path(server.data).iterdir()))
                 server.start()
                 self.assertEqual(before["last_seen"], server.ask("GET", kit.instance_path("web-05")).json()["last_seen"])
                 self.assertEqual(number, server.ask("GET", "/deploy/status").json()["deployments"][0]["id"])

@@ -78,7 +78,7 @@ static struct store_op delete_op(const char *key)
 static void commit(struct fixture *f, const struct store_op *ops, size_t count)
 {
     struct err err = { 0 };
-    struct store_batch batch = { ops, count };
+    struct store_batch batch = { .ops = ops, .count = count };
     assert_int_equal(f->port.commit(f->port.self, &batch, &err), STORE_DURABLE);
     assert_int_equal(err.code, ERR_NONE);
 }

@@ -121,8 +121,9 @@ static void test_a_torn_batch_is_there_by_half(void **state)
                                     { false, TEXT("c"), TEXT("3") },
                                     { false, TEXT("d"), TEXT("4") } };
     store_memory_plan_fault(&f->port, STORE_MEMORY_TORN, 1);
-    assert_int_equal(f->port.commit(f->port.self, &(struct store_batch){ ops, 4 }, &err),
-                     STORE_UNKNOWN);
+    assert_int_equal(
+        f->port.commit(f->port.self, &(struct store_batch){ .ops = ops, .count = 4 }, &err),
+        STORE_UNKNOWN);
 
     store_memory_crash(&f->port);
 

@@ -127,7 +127,7 @@ struct store_batch model_make(struct model *model)
         else
             add_op(model, key, false, random_text(&state, random_below(&state, model->value_max)));
     }
-    return (struct store_batch){ model->ops, model->op_count };
+    return (struct store_batch){ .ops = model->ops, .count = model->op_count };
 }
 
 void model_accept(struct model *model)

@@ -87,8 +87,9 @@ static void put(struct fixture *f, const char *key, const char *value)
 {
     struct err err = { 0 };
     struct store_op op = { false, text_from(key), text_from(value) };
-    assert_int_equal(f->port.commit(f->port.self, &(struct store_batch){ &op, 1 }, &err),
-                     STORE_DURABLE);
+    assert_int_equal(
+        f->port.commit(f->port.self, &(struct store_batch){ .ops = &op, .count = 1 }, &err),
+        STORE_DURABLE);
 }
 
 /* Batches that a killed process left in the journal. */

@@ -27,7 +27,9 @@
     X(SQL_FROM_TO,    "SELECT key, value, crc FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key")   \
     X(SQL_SET_META,   "INSERT OR REPLACE INTO meta(name, value, crc) VALUES(?1, ?2, ?3)")           \
     X(SQL_GET_META,   "SELECT value, crc FROM meta WHERE name = ?1")                                \
-    X(SQL_ALL_META,   "SELECT name, value, crc FROM meta ORDER BY name")
+    X(SQL_ALL_META,   "SELECT name, value, crc FROM meta ORDER BY name")                            \
+    X(SQL_FREE_PAGES, "PRAGMA freelist_count")                                                      \
+    X(SQL_ALL_PAGES,  "PRAGMA page_count")
 /* clang-format on */
 
 enum sqlite_statement {
@@ -53,6 +55,17 @@ struct sqlite_backup {
     char path[PATH_MAX];
 };
 
+/* See reserve.c. */
+struct sqlite_reserve {
+    int file;          /* or -1: there is none */
+    bool is_given;     /* the file is empty: its room was given to the database */
+    bool is_short;     /* and nothing has come back yet: only what frees room is admitted */
+    bool is_tight;     /* little room is left on the disk: the log is kept short */
+    int64_t looked_ms; /* monotonic */
+};
+
+#define SQLITE_PAGE_BYTES 4096
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
@@ -72,6 +85,7 @@ struct store {
 
     uint64_t term;
     struct sqlite_backup backup;
+    struct sqlite_reserve reserve;
 
     bool is_fatal; /* answered UNKNOWN; the connection is never written to again */
     struct err why_fatal;
@@ -175,6 +189,24 @@ enum store_backup sqlite_backup_step(struct store *s, int *ret_file, struct err 
 bool sqlite_backup_mark_plain(int file, struct err *err);
 /* Gives up what is under way, if anything. */
 void sqlite_backup_end(struct store *s);
+
+/* reserve.c */
+/* Makes the file, unless it is there; without room for it the store begins as one on a full disk.
+ */
+void sqlite_reserve_open(struct store *s);
+void sqlite_reserve_close(struct store *s); /* the file stays */
+/* Makes it again, if it was given up and there is room now. */
+void sqlite_reserve_tend(struct store *s, int64_t now);
+/* Counts anew whether there is room. */
+void sqlite_reserve_look(struct store *s);
+/* False: *err says that the batch has to wait. */
+bool sqlite_reserve_admits(const struct store *s, const struct store_batch *batch, struct err *err);
+/* After a full disk: gives it up if it is there, and what the log takes. False: there was nothing
+ * to give. */
+bool sqlite_reserve_give(struct store *s);
+/* Everything in the write-ahead log goes to the database, and its room back to the disk. False:
+ * there was nothing in it, or there is no room for that. */
+bool sqlite_reserve_empty_log(struct store *s);
 
 /* migrate.c */
 /* The step at i leads from format first + i to the next one; it runs inside a transaction and

@@ -18,6 +18,7 @@
 #define FILES_CHECK_MS   60000
 #define WAL_TEND_PAGES   4096  /* 16 MiB: tend() writes the log back to the database */
 #define WAL_COMMIT_PAGES 16384 /* 64 MiB: nobody tends, so commit() has to */
+#define WAL_TIGHT_PAGES  64    /* 256 KiB: little room is left, and writing back needs some too */
 #define WAL_EAGER_PAGES  32
 
 static int64_t monotonic_ms(void)
@@ -83,12 +84,42 @@ static enum store_result fold_for(struct store *s, const struct store_batch *bat
 static enum store_result make_room(struct store *s, const struct store_batch *batch,
                                    struct err *err)
 {
-    if (s->wal_pages >= WAL_COMMIT_PAGES &&
+    if (s->wal_pages >= (s->reserve.is_tight ? WAL_TIGHT_PAGES : WAL_COMMIT_PAGES) &&
         checkpoint(s, SQLITE_CHECKPOINT_PASSIVE, err) == STORE_UNKNOWN)
         return STORE_UNKNOWN;
     if (s->pending_bytes <= s->options.journal_max_bytes)
         return STORE_DURABLE;
     return fold_for(s, batch, err);
+}
+
+/* `why` is set for every result but STORE_DURABLE. */
+static enum store_result append(struct store *s, const struct store_batch *batch, struct err *why)
+{
+    enum store_result result = make_room(s, batch, why);
+    return result == STORE_DURABLE ? sqlite_journal_append(s, batch, why) : result;
+}
+
+static bool is_full(enum store_result result, const struct err *why)
+{
+    return result == STORE_RETRY && why->code == ERR_STORE;
+}
+
+/* On a full disk the log gives back what it takes, and then the reserve, to whom it is for. */
+static enum store_result append_or_give(struct store *s, const struct store_batch *batch,
+                                        struct err *why)
+{
+    if (!sqlite_reserve_admits(s, batch, why))
+        return STORE_RETRY;
+    enum store_result result = append(s, batch, why);
+    if (is_full(result, why) && sqlite_reserve_empty_log(s))
+        result = append(s, batch, why);
+    if (is_full(result, why) && batch->frees_room && sqlite_reserve_give(s))
+        result = append(s, batch, why);
+    if (s->is_fatal)
+        return STORE_UNKNOWN;
+    if (s->reserve.is_given && batch->frees_room)
+        sqlite_reserve_look(s);
+    return result;
 }
 
 static enum store_result commit(struct store *s, const struct store_batch *batch, struct err *err)
@@ -100,9 +131,10 @@ static enum store_result commit(struct store *s, const struct store_batch *batch
     }
     if (batch->count == 0)
         return STORE_DURABLE;
-    enum store_result result = make_room(s, batch, err);
-    if (result == STORE_DURABLE)
-        result = sqlite_journal_append(s, batch, err);
+    struct err why = { 0 };
+    enum store_result result = append_or_give(s, batch, &why);
+    if (result != STORE_DURABLE && err)
+        *err = s->is_fatal ? s->why_fatal : why;
     if (result == STORE_DURABLE && s->pending_since_ms == 0)
         s->pending_since_ms = monotonic_ms();
     return result;
@@ -152,6 +184,14 @@ static bool fold_within(struct store *s, unsigned budget_ms, int64_t begin)
     return true;
 }
 
+/* So many pages in the log are written back. */
+static int tended_pages(const struct store *s)
+{
+    if (s->options.eager)
+        return WAL_EAGER_PAGES;
+    return s->reserve.is_tight ? WAL_TIGHT_PAGES : WAL_TEND_PAGES;
+}
+
 static bool tend(struct store *s, unsigned budget_ms)
 {
     assert_owner(s);
@@ -162,8 +202,10 @@ static bool tend(struct store *s, unsigned budget_ms)
     if (s->is_fatal)
         return false;
     bool is_more = is_fold_due(s, now) && fold_within(s, budget_ms, now);
-    if (!s->is_fatal && s->wal_pages >= (s->options.eager ? WAL_EAGER_PAGES : WAL_TEND_PAGES))
+    if (!s->is_fatal && s->wal_pages >= tended_pages(s))
         checkpoint(s, SQLITE_CHECKPOINT_PASSIVE, NULL);
+    if (!s->is_fatal)
+        sqlite_reserve_tend(s, now);
     return is_more && !s->is_fatal;
 }
 
@@ -229,6 +271,7 @@ static uint64_t file_size(const char *path)
 static struct store_stats stats(struct store *s)
 {
     struct store_stats ret = s->stats;
+    ret.is_full = s->reserve.is_short;
     ret.pending_batches = s->seq - s->folded.seq;
     ret.file_bytes =
         file_size(s->place.paths[PLACE_DATABASE]) + file_size(s->place.paths[PLACE_WAL]);
@@ -239,6 +282,7 @@ static void release(struct store *s)
 {
     sqlite_finalize_all(s);
     sqlite3_close(s->db);
+    sqlite_reserve_close(s);
     sqlite_place_release(&s->place);
     buffer_release(&s->encoded);
     free(s);
@@ -309,6 +353,7 @@ static struct store *store_new(const struct store_sqlite_options *options)
     s->owner = getpid();
     s->place.lock = -1;
     s->backup.file = -1;
+    s->reserve.file = -1;
     s->slice_bytes = SLICE_MIN_BYTES;
     buffer_init(&s->encoded, &memory_heap, SQLITE_BATCH_MAX);
     return s;
@@ -324,6 +369,7 @@ bool store_sqlite_open(struct store_port *ret, const char *directory,
         release(s);
         return false;
     }
+    sqlite_reserve_open(s);
     s->looked_at_files_ms = monotonic_ms();
     s->pending_since_ms = s->folded.seq < s->seq ? s->looked_at_files_ms : 0;
     *ret = (struct store_port){ s,           scan,          commit, tend,       backup_begin,

@@ -16,6 +16,7 @@ struct sqlite_formats;
 /* Zeroes are the defaults. */
 struct store_sqlite_options {
     uint64_t journal_max_bytes; /* more waiting to be folded slows commits down; 0: 64 MiB */
+    uint64_t reserve_bytes;     /* of the disk, kept for batches that free room; 0: none */
     uint32_t max_pages;         /* PRAGMA max_page_count: a ceiling for the file; 0: none */
     const char *vfs;            /* name of an SQLite VFS, for tests; NULL: the default */
     bool eager; /* tend() folds, looks at the files and writes the log back at almost every call,
