@@ -123,7 +123,7 @@ static void add_connection(struct http_server *server, int fd, const union addre
         return;
     }
     bool small = size > 0 && is_small(bytes, (size_t)size);
-    struct http_tier *tier = &server->tiers[small ? TIER_SMALL : TIER_LARGE];
+    struct http_tier *tier = http_tier_with_room(server, small ? HTTP_SMALL : HTTP_LARGE);
     connection->server = server;
     connection->tier = tier;
     connection->fd = fd;
@@ -168,8 +168,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     for (int i = 0; i < ACCEPTS_PER_CALL && accept_one(server); i++)
         continue;
     /* Their first bytes are there already. */
-    for (unsigned i = 0; i < server->tiers_open; i++)
-        http_run(&server->tiers[i]);
+    for (struct http_tier *tier = server->tiers; tier; tier = tier->next)
+        if (tier->is_fresh)
+            http_run(tier);
     http_finish_close(server);
 }
 
@@ -236,6 +237,8 @@ void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **context,
         server->stats.connections_open++;
         if (server->part.connections_open)
             ++*server->part.connections_open;
+        connection->tier->connections++;
+        connection->tier->is_fresh = true;
         *context = connection;
     } else {
         struct http_connection *connection = *context;
@@ -243,6 +246,7 @@ void http_on_connection(void *ctx, struct MHD_Connection *mhd, void **context,
         server->stats.connections_open--;
         if (server->part.connections_open)
             --*server->part.connections_open;
+        connection->tier->connections--;
         free(connection);
     }
 }

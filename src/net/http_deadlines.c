@@ -97,6 +97,7 @@ void http_on_tick(uv_timer_t *ticker)
         http_wheel_add(connection, look_at(connection));
         connection = next;
     }
+    http_tiers_trim(server);
 }
 
 void http_cut_connections(struct http_server *server, bool all)

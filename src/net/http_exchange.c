@@ -59,7 +59,7 @@ static void free_exchange(struct http_exchange *x)
     struct http_server *server = x->server;
     server->exchanges--;
     if (server->closing)
-        http_run_soon(&server->tiers[0]);
+        http_run_soon(server->tiers);
     if (server->free_exchange_count >= FREE_EXCHANGES_KEPT) {
         destroy_exchange(x);
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * http_server_parts.h - what the files of the HTTP server share; nobody else includes it.
- *   http_server.c     open, close, the running of libmicrohttpd
+ *   http_server.c     open, close
+ *   http_tier.c       the running of libmicrohttpd
  *   http_accept.c     listening and accepting
  *   http_deadlines.c  which connection is late
  *   http_head.c       whether a head is what HTTP demands
@@ -77,16 +78,23 @@ struct http_exchange {
     void *pull_ctx;
 };
 
-/* One daemon of libmicrohttpd, for connections of one size of memory. */
+/* Bytes for the heads of a connection. */
+enum http_size { HTTP_SMALL, HTTP_LARGE, HTTP_SIZES };
+
+/* One daemon of libmicrohttpd, for some connections of one size. */
 struct http_tier {
     struct http_server *server;
+    struct http_tier *next;
     struct MHD_Daemon *daemon;
+    enum http_size size;
+    unsigned connections;
+    bool is_fresh; /* a connection was added, whose first bytes are there */
+    bool is_closing;
     uv_poll_t poll;
     uv_idle_t again;  /* libmicrohttpd has more to do without waiting for a socket */
     uv_timer_t later; /* it says so, but gets nowhere */
+    unsigned handles; /* of these three, not closed yet */
 };
-
-enum { TIER_SMALL, TIER_LARGE, TIER_COUNT };
 
 enum http_port {
     HTTP_PORT_ALONE,
@@ -109,9 +117,8 @@ struct http_server {
     struct http_server_options options;
     struct http_server_stats stats;
 
-    uint64_t callbacks; /* by libmicrohttpd, so far: whether it gets anywhere */
-    struct http_tier tiers[TIER_COUNT];
-    unsigned tiers_open;
+    uint64_t callbacks;      /* by libmicrohttpd, so far: whether it gets anywhere */
+    struct http_tier *tiers; /* NULL: not open, or closed */
 
     int listen_fd, reserve_fd; /* the reserve is given up to answer when descriptors run out */
     uv_poll_t listen_poll;
@@ -141,13 +148,20 @@ bool http_server_open_part(struct loop *loop, struct text address,
                            const struct http_server_options *options,
                            const struct http_handler *handler, const struct http_part *part,
                            struct http_server **ret, struct err *err);
-void http_run(struct http_tier *tier);
-/* The same, from the loop before it blocks: for those inside a call, and after resuming, which
- * libmicrohttpd does not notice by itself. */
-void http_run_soon(struct http_tier *tier);
 /* Finishes a close once nothing is open any more. Not from inside libmicrohttpd. */
 void http_finish_close(struct http_server *server);
 void http_handle_closed(uv_handle_t *handle); /* data: the server */
+
+/* http_tier.c */
+/* The first tier of each size. False: *err says why; what was opened is still to be closed. */
+bool http_tiers_open(struct http_server *server, struct err *err);
+struct http_tier *http_tier_with_room(struct http_server *server, enum http_size size);
+void http_tiers_trim(struct http_server *server); /* closes empty ones; not inside libmicrohttpd */
+void http_tiers_close(struct http_server *server);
+void http_run(struct http_tier *tier);
+/* The same, from the loop before it blocks: for those inside a call, and after resuming, which
+ * libmicrohttpd does not notice by itself. */
+void http_run_soon(struct http_tier *tier); /* NULL: nothing */
 
 /* http_accept.c */
 bool http_listen(struct http_server *server, struct text address, struct err *err);

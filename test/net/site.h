@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #define SITE_BODY_LIMIT 1000
-#define SITE_HELD_MAX   256
+#define SITE_HELD_MAX   2560
 #define SITE_PULL_BYTES (10 * 1024 * 1024)
 
 /*  GET  /hello    "hello\n" at once, with a field
