@@ -13,7 +13,7 @@ static struct text show(struct kit *kit, const struct rollout *r)
 static void add_instances(struct kit *kit, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        char name[8], body[64];
+        char name[16], body[64];
         snprintf(name, sizeof name, "n%u", i);
         snprintf(body, sizeof body, "{'instance':{'name':'n%u','labels':{'env':'prod'}}}", i);
         kit_register(kit, body);

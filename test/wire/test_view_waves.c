@@ -21,7 +21,7 @@ static struct text instance(struct kit *kit, const char *name)
 static void add_instances(struct kit *kit, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        char name[8], body[96];
+        char name[16], body[96];
         snprintf(name, sizeof name, "n%u", i);
         snprintf(body, sizeof body,
                  i % 3 == 2 ? "{'instance':{'name':'n%u'}}"
