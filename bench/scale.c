@@ -227,7 +227,10 @@ static void time_check(struct world *world)
         exit(1);
     }
     began = stopwatch_ns();
-    place_derive(fleet);
+    if (!place_derive(fleet)) {
+        fprintf(stderr, "bench: no memory to derive it anew\n");
+        exit(1);
+    }
     report_ms("deriving it anew, as after a lost round", began, world->count);
 }
 

@@ -17,19 +17,16 @@ static bool copy_texts(struct fleet *fleet, struct rollout *r, const struct sele
                        struct text reason, struct err *err)
 {
     struct buffer canonical;
-    buffer_init(&canonical, fleet->memory, LIMIT_SELECTOR);
+    buffer_init(&canonical, fleet->memory,
+                LIMIT_SELECTOR); /* selector_parse() allows no longer one */
     selector_print(selector, &canonical);
     bool copied = !canonical.failed &&
                   arena_copy(&r->arena, buffer_text(&canonical), &r->selector_text) &&
                   arena_copy(&r->arena, reason, &r->reason) &&
                   arena_copy(&r->arena, fleet->actor, &r->created_by);
-    bool is_too_long = canonical.failed && canonical.size >= LIMIT_SELECTOR / 2;
     buffer_release(&canonical);
     if (copied)
         return selector_parse(r->selector_text, NULL, 0, &r->arena, &r->selector, err);
-    if (is_too_long)
-        return err_set_at(err, ERR_INVALID, "/selector",
-                          "the canonical selector is longer than %d bytes", LIMIT_SELECTOR);
     return err_set(err, ERR_MEMORY, "no memory for a rollout");
 }
 

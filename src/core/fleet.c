@@ -311,8 +311,8 @@ void fleet_remove(struct fleet *fleet, uint32_t slot)
 
 bool fleet_set_ip(struct fleet *fleet, struct instance *inst, struct text ip, struct err *err)
 {
-    if (text_equal(instance_ip(inst), ip) || inst->texts->name_size == 0)
-        return true;
+    if (inst->texts->name_size == 0)
+        return true; /* its address is its key */
     struct instance_texts *texts = new_texts(fleet, instance_name(inst), ip);
     if (!texts)
         return err_set(err, ERR_MEMORY, "no memory for an address");

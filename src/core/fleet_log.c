@@ -344,7 +344,8 @@ void fleet_undo(struct fleet *fleet)
     fleet->silence = fleet->marks[0].silence;
     fleet->round++; /* records touched in a round that was taken back must be logged anew */
     revive_rollouts(fleet);
-    place_derive(fleet);
+    bool derived = place_derive(fleet);
+    assert(derived); /* as above */
     if (fleet->stood_still_ms > 0)
         fleet_resume_clocks(fleet);
 }

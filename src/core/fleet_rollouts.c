@@ -123,8 +123,7 @@ struct rollout *fleet_new_rollout(struct fleet *fleet, struct err *err)
 
 void fleet_drop_rollout(struct fleet *fleet, struct rollout *r)
 {
-    if (r)
-        fleet_free_rollout(fleet, r);
+    fleet_free_rollout(fleet, r);
 }
 
 void fleet_add_rollout(struct fleet *fleet, struct rollout *r)

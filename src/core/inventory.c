@@ -8,20 +8,20 @@
 #include "core/place.h"
 #include "core/progress.h"
 
+#include <assert.h>
+
 /* ---- steps of the two small machines -------------------------------------------------------- */
 
 /* A report's number is its status, so the first events follow the states one by one. */
 _Static_assert(INSTANCE_SAYS_UNKNOWN == 0 && (int)INSTANCE_RESET == (int)instance_state_count,
                "one report per status, in the same order, before all other events");
 
-/* The only place that writes an instance's status. False: the table has no row, nothing changed. */
-static bool status_step(struct instance *inst, enum instance_event event)
+/* The only place that writes an instance's status. */
+static void status_step(struct instance *inst, enum instance_event event)
 {
     const struct sm_row *row = sm_pick(&instance_machine, inst->status, event, NULL, NULL);
-    if (!row)
-        return false;
+    assert(row); /* every report is possible in every state; a reset is asked for where it is */
     inst->status = sm_target(row, inst->status);
-    return row->then != 0;
 }
 
 bool inventory_reset(struct fleet *fleet, uint32_t slot)
@@ -45,7 +45,8 @@ static void presence_step(struct fleet *fleet, uint32_t slot, enum presence_even
 {
     struct instance *inst = fleet_at(fleet, slot);
     const struct sm_row *row = sm_pick(&presence_machine, inst->presence, event, NULL, NULL);
-    if (!row || row->to == SM_STAY)
+    assert(row); /* silence is told of those who are heard only */
+    if (row->to == SM_STAY)
         return;
     fleet_touch(fleet, slot);
     silence_ended(fleet, inst);
@@ -226,9 +227,10 @@ static void apply_report(struct fleet *fleet, uint32_t slot, const struct report
                              .was_status = inst->status,
                              .was = inst->current,
                              .was_labels = inst->labels };
-    bool is_told = report->is_current_new || report->is_message_new || report->is_relabelled;
-    is_told |= report->is_status_new && status_step(inst, event);
-    if (is_told)
+    if (report->is_status_new)
+        status_step(inst, event);
+    if (report->is_current_new || report->is_message_new || report->is_relabelled ||
+        report->is_status_new)
         fleet_publish(fleet, &change);
     presence_step(fleet, slot, PRESENCE_SEEN);
     fleet_set_version(fleet, &inst->current, (struct version){ report->code, report->config });

@@ -113,9 +113,8 @@ static int compare_queues(const void *ctx, uint32_t a, uint32_t b)
     const struct lots *lots = ctx;
     uint32_t head_a = queue_at(lots, a)->head, head_b = queue_at(lots, b)->head;
     const struct fleet *fleet = lots->fleet;
-    return a == b ? 0
-                  : text_compare(instance_key(fleet_at(fleet, head_a)),
-                                 instance_key(fleet_at(fleet, head_b)));
+    return text_compare(instance_key(fleet_at(fleet, head_a)),
+                        instance_key(fleet_at(fleet, head_b)));
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -255,8 +254,7 @@ static bool grow(const struct memory *memory, void **items, uint32_t *capacity, 
     if (wanted <= *capacity)
         return true;
     uint32_t next = *capacity ? *capacity * 2 : 8;
-    while (next < wanted)
-        next *= 2;
+    assert(next >= wanted); /* it grows by one lot, and by the cells of one */
     void *grown = memory->resize(memory->ctx, *items, *capacity * item_size, next * item_size);
     if (!grown)
         return false;

@@ -81,7 +81,7 @@ static bool holds(const void *subject, unsigned guard)
     const struct member_view *v = subject;
     switch ((enum member_guard)guard) {
     case MEMBER_IS_EXEMPT: return v->is_exempt;
-    case MEMBER_ON_TARGET: return v->is_on_target && !v->is_exempt;
+    case MEMBER_ON_TARGET: return v->is_on_target;
     case MEMBER_IS_SETTLED:
         return is_heard_well(v) && v->now - v->healthy_since >= v->min_healthy_ms;
     case MEMBER_BROKE:

@@ -79,14 +79,11 @@ static void trail_push(struct fleet *fleet, struct instance *inst, uint32_t roll
     fleet_set_version(fleet, &top->previous, previous);
 }
 
-static void trail_remove(struct fleet *fleet, struct instance *inst, uint32_t rollout)
+/* Who has an order of a rollback has its source on top: place_target() asks no more of others. */
+static void trail_pop(struct fleet *fleet, struct instance *inst, uint32_t rollout)
 {
-    for (size_t i = 0; i < inst->trail_count; i++) {
-        if (inst->trail[i].rollout == rollout) {
-            trail_drop(fleet, inst, i);
-            return;
-        }
-    }
+    assert(inst->trail_count > 0 && inst->trail[inst->trail_count - 1].rollout == rollout);
+    trail_drop(fleet, inst, inst->trail_count - 1u);
 }
 
 void member_still_touched(struct fleet *fleet, const struct rollout *r, uint32_t slot)
@@ -124,7 +121,7 @@ static void assign(struct fleet *fleet, const struct rollout *r, uint32_t slot, 
         fleet_set_version(fleet, &a->target, target);
         fleet_set_version(fleet, &a->previous, inst->current);
         if (r->rollback_of)
-            trail_remove(fleet, inst, r->rollback_of);
+            trail_pop(fleet, inst, r->rollback_of);
         else
             trail_push(fleet, inst, r->number, wave, inst->current);
     }
@@ -255,13 +252,13 @@ void member_review(struct fleet *fleet, uint32_t slot)
 {
     struct instance *inst = fleet_touch(fleet, slot);
     struct rollout *r = fleet_rollout_of(fleet, inst);
-    if (r && !inst->is_gone && selector_matches(&r->selector, &fleet->labels, inst->labels)) {
+    if (r && selector_matches(&r->selector, &fleet->labels, inst->labels)) {
         place_again(fleet, slot);
         return;
     }
     if (r)
         leave(fleet, r, slot);
-    r = inst->is_gone ? NULL : joinable(fleet, inst);
+    r = joinable(fleet, inst);
     if (!r) {
         place_again(fleet, slot);
         return;

@@ -59,8 +59,6 @@ struct member_view place_view(const struct fleet *fleet, const struct instance *
     struct member_view view = { .now = fleet->now,
                                 .status = inst->status,
                                 .is_online = inst->presence == PRESENCE_ONLINE };
-    if (!r)
-        return view;
     struct version target = { 0 };
     view.is_exempt = !place_target(fleet, inst, r, &target);
     view.is_on_target = !view.is_exempt && version_is_at(inst->current, target);
@@ -142,7 +140,7 @@ static struct placement placement_of(const struct instance *inst, const struct r
     p.is_available = is_online && inst->status == INSTANCE_HEALTHY && state != MEMBER_IN_PROGRESS;
     p.is_settling = state == MEMBER_IN_PROGRESS && inst->assignment.healthy_since != 0;
     p.is_retrying = state == MEMBER_PENDING && is_mine;
-    p.is_acknowledged = state == MEMBER_FAILED && is_mine && inst->assignment.is_acknowledged;
+    p.is_acknowledged = state == MEMBER_FAILED && inst->assignment.is_acknowledged;
     return p;
 }
 
@@ -404,15 +402,16 @@ static void forget_places(struct fleet *fleet)
     silence_begin(fleet);
 }
 
-static void derive_one(struct fleet *fleet, uint32_t slot)
+/* False: no memory for a failure domain that the rollout has not met before. */
+static bool derive_one(struct fleet *fleet, uint32_t slot)
 {
     struct instance *inst = fleet_at(fleet, slot);
     struct rollout_live *live = derive_live(fleet, inst);
     enum member_state state = live ? place_derive_state(fleet, inst, live->rollout) : MEMBER_NONE;
     uint32_t wave = derive_wave(fleet, inst, live);
-    if (live) {
-        bool has_room = lots_reserve(&live->lots); /* that of a rollout revived needs it again */
-        assert(has_room);
+    if (live && lots_find(&live->lots, wave, inst->labels) == LOT_NONE) {
+        if (!lots_reserve(&live->lots))
+            return false;
         lots_get(&live->lots, wave, inst->labels);
     }
     struct placement next = placement_of(inst, live, state, derive_joiner(inst, live), wave);
@@ -420,11 +419,13 @@ static void derive_one(struct fleet *fleet, uint32_t slot)
     move(fleet, slot, &next);
     place_arm(fleet, slot);
     silence_recount(&fleet->silence, inst);
+    return true;
 }
 
 /* In order of keys, so that sets are filled in linear time. */
-static void derive_listed(struct fleet *fleet, uint32_t *slots)
+static bool derive_listed(struct fleet *fleet, uint32_t *slots)
 {
+    bool derived = true;
     uint32_t count = fleet->instance_count;
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
@@ -432,7 +433,7 @@ static void derive_listed(struct fleet *fleet, uint32_t *slots)
     ordered_list(&fleet->by_name, fleet->names, slots, count);
     for (uint32_t i = 0; i < count; i++) {
         fleet_prefetch(fleet, slots, i, count);
-        derive_one(fleet, slots[i]);
+        derived &= derive_one(fleet, slots[i]);
     }
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
@@ -440,26 +441,28 @@ static void derive_listed(struct fleet *fleet, uint32_t *slots)
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
             entering_end(fleet, fleet->live[i]);
+    return derived;
 }
 
-void place_derive(struct fleet *fleet)
+bool place_derive(struct fleet *fleet)
 {
     size_t size = fleet->instance_count * sizeof(uint32_t);
     uint32_t *slots = size > 0 ? memory_take(fleet->memory, size) : NULL;
     forget_places(fleet);
     if (slots) {
-        derive_listed(fleet, slots);
+        bool derived = derive_listed(fleet, slots);
         memory_give(fleet->memory, slots, size);
-        return;
+        return derived;
     }
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
             lots_finish(&fleet->live[i]->lots);
     for (uint32_t slot = 0; slot < fleet->slot_count; slot++) {
         const struct instance *inst = fleet_at(fleet, slot);
-        if (inst->texts && !inst->is_gone)
-            derive_one(fleet, slot);
+        if (inst->texts && !inst->is_gone && !derive_one(fleet, slot))
+            return false;
     }
+    return true;
 }
 
 void place_rebuild(struct fleet *fleet)
@@ -472,7 +475,8 @@ void place_rebuild(struct fleet *fleet)
         if (inst->texts && !inst->is_gone)
             fleet_index(fleet, slot);
     }
-    place_derive(fleet);
+    bool derived = place_derive(fleet);
+    assert(derived);
 }
 
 /* ---- checking ------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
 
 #include "core/fleet.h"
 
-/* What the member table needs to know about `inst` in `r` (NULL: in no live rollout). */
+/* What the member table needs to know about `inst` in `r`. */
 struct member_view place_view(const struct fleet *fleet, const struct instance *inst,
                               const struct rollout *r);
 
@@ -48,11 +48,12 @@ enum member_state place_derive_state(const struct fleet *fleet, const struct ins
 bool place_derive_member(const struct fleet *fleet, const struct instance *inst,
                          const struct rollout *r);
 
-/* Derives everything anew from the records. Needs no memory when all live rollouts have their live
- * part with all failure domains, but is faster with some. */
+/* Derives everything anew from the records, for all but the keys and their order, which are right
+ * already. Needs no memory when all live rollouts have their live part with all failure domains,
+ * but is faster with some. False: it was needed, and what is derived is of no use now. */
+bool place_derive(struct fleet *fleet);
+/* The same with the keys, of a fleet that has all it needs. */
 void place_rebuild(struct fleet *fleet);
-/* The same for all but the keys and their order, which are right already. */
-void place_derive(struct fleet *fleet);
 
 /* Compares everything derived with a recomputation (I1, I3, I18). Returns the number of
  * differences; the first one is described in `ret_what`. Changes nothing. Costs the whole fleet. */

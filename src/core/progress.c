@@ -52,7 +52,7 @@ static enum rollout_cause threshold_breach(const struct rollout *r)
 static enum rollout_cause breach(const struct fleet *fleet, const struct rollout *r)
 {
     const struct tally *t = rollout_tally(r);
-    if (!r->live || r->stopped_at != 0 || fleet->is_held)
+    if (r->stopped_at != 0 || fleet->is_held)
         return ROLLOUT_CAUSE_NONE; /* what was seen meanwhile is judged when it goes on */
     enum rollout_cause cause = threshold_breach(r);
     if (cause != ROLLOUT_CAUSE_NONE)
@@ -95,9 +95,8 @@ bool progress_may_take_available(const struct rollout *r)
 /* Asking parks what a full domain keeps back; no record knows of that. */
 bool progress_can_pick(const struct rollout *r)
 {
-    return r->live && r->state == ROLLOUT_RUNNING && !r->live->lots.fleet->is_held &&
-           r->stopped_at == 0 && progress_free_slots(r) > 0 &&
-           rollout_tally(r)->pending_online > 0 &&
+    return r->state == ROLLOUT_RUNNING && !r->live->lots.fleet->is_held && r->stopped_at == 0 &&
+           progress_free_slots(r) > 0 && rollout_tally(r)->pending_online > 0 &&
            lots_next(&r->live->lots, progress_may_take_available(r)) != ORDERED_NONE;
 }
 
@@ -217,7 +216,7 @@ static void stop_clocks(struct fleet *fleet, struct rollout *r)
 /* K7: the time that stood still does not count. Stays stopped while the other reason holds. */
 static void start_clocks(struct fleet *fleet, struct rollout *r)
 {
-    if (r->stopped_at == 0 || r->state == ROLLOUT_PAUSED || r->frozen_at != 0)
+    if (r->state == ROLLOUT_PAUSED || r->frozen_at != 0)
         return;
     each_member(fleet, r, SET_BUSY, move_deadlines);
     int64_t delta = fleet->now - r->stopped_at;
@@ -311,7 +310,7 @@ static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
     if (effects & SM_DO(rollout, ROLLOUT_MOVE_WAVE))
         waves_move(fleet, r);
     if (effects & SM_DO(rollout, ROLLOUT_PASS_ON))
-        waves_promote(fleet, r, order && order->is_full);
+        waves_promote(fleet, r, order->is_full);
     if (effects & SM_DO(rollout, ROLLOUT_PICK))
         pick(fleet, r);
     if (effects & SM_DO(rollout, ROLLOUT_STOP_CLOCKS)) {
@@ -341,11 +340,10 @@ static void carry_out(struct fleet *fleet, struct rollout *r, uint32_t effects,
 /* Nothing is in flight outside a live rollout (A1): what is not taken over is let go. */
 static void let_go(struct fleet *fleet, struct rollout *r, uint32_t slot)
 {
+    (void)r;
     struct instance *inst = fleet_touch(fleet, slot);
-    if (inst->assignment.rollout == r->number) {
-        inst->assignment.state = MEMBER_NONE;
-        inst->assignment.ended_at = fleet->now;
-    }
+    inst->assignment.state = MEMBER_NONE;
+    inst->assignment.ended_at = fleet->now;
     place_put(fleet, slot, NULL, MEMBER_NONE, 0);
 }
 
@@ -358,7 +356,7 @@ static void end(struct fleet *fleet, struct rollout *r, const struct rollout_ord
 {
     if (r->rollback_of != 0)
         each_told(fleet, r, keep_touched);
-    if (order && order->rollback)
+    if (order->rollback)
         rollback_carry_out(fleet, order->rollback);
     each_member(fleet, r, SET_BUSY, let_go);
     fleet_end_live(fleet, r);
@@ -488,10 +486,10 @@ bool rollout_step(struct fleet *fleet, struct rollout *r, enum rollout_event eve
         r->generation++;
     bool is_end = !rollout_is_live(r);
     if (is_end)
-        note_end(fleet, r, order ? order->cause : ROLLOUT_CAUSE_NONE);
+        note_end(fleet, r, order->cause);
     if (row->then & SM_DO(rollout, ROLLOUT_RESTORE))
         r->has_no_target = !plan.created;
-    publish_move(fleet, r, was, row->then, order ? order->reason : TEXT_NONE);
+    publish_move(fleet, r, was, row->then, order->reason);
     carry_out(fleet, r, row->then, event, order);
     if (is_end && r->has_no_target)
         withdraw(fleet, r); /* RB10: statuses stay as evidence, unfinished wishes do not */

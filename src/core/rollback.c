@@ -319,9 +319,7 @@ struct rollout *fleet_rollback(struct fleet *fleet, const struct rollback_comman
     struct rollout_order order = { .cause = ROLLOUT_CAUSE_ROLLED_BACK,
                                    .reason = command->reason,
                                    .rollback = &plan };
-    if (!rollout_step(fleet, source, ROLLOUT_ROLLBACK, &order, err)) {
-        fleet_drop_rollout(fleet, plan.created);
-        return NULL;
-    }
+    bool stepped = rollout_step(fleet, source, ROLLOUT_ROLLBACK, &order, err);
+    assert(stepped); /* room was reserved, and a live rollout can always be rolled back */
     return plan.created;
 }

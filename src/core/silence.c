@@ -189,7 +189,8 @@ bool silence_would_move(const struct fleet *fleet)
 {
     const struct sm_row *row =
         sm_pick(&silence_machine, fleet->silence.state, SILENCE_WATCH, holds, fleet);
-    return row && row->to != SM_STAY;
+    assert(row);
+    return row->to != SM_STAY;
 }
 
 bool silence_watch(struct fleet *fleet, struct err *err)

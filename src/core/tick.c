@@ -60,7 +60,7 @@ static bool evaluate_live(struct fleet *fleet, struct err *err)
 static bool is_needed(const struct fleet *fleet, uint32_t i)
 {
     const struct rollout *r = fleet->rollouts[i];
-    if (rollout_is_live(r) || r->live)
+    if (rollout_is_live(r))
         return true;
     for (size_t k = 0; k < FLEET_LIVE_MAX; k++)
         if (fleet->live[k] && fleet->live[k]->rollout->rollback_of == r->number)
@@ -90,7 +90,7 @@ static void forget_old(struct fleet *fleet)
         struct rollout *r = fleet->rollouts[i];
         /* The newest ones stay, however many old ones are needed: who asked must see the end. */
         bool is_surplus = fleet->rollout_count - i > s->rollouts_kept;
-        bool is_old = r->ended_at != 0 && fleet->now - r->ended_at > s->rollouts_kept_ms;
+        bool is_old = fleet->now - r->ended_at > s->rollouts_kept_ms; /* or lives, and is needed */
         if ((!is_surplus && !is_old) || is_needed(fleet, i)) {
             i++;
             continue;

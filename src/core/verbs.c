@@ -27,19 +27,11 @@ const char *verb_meaning(enum verb verb)
     return verb < VERB_COUNT ? meanings[verb] : "?";
 }
 
-static bool event_of(enum verb verb, enum rollout_event *ret)
-{
-    switch (verb) {
-    case VERB_PAUSE: *ret = ROLLOUT_PAUSE; return true;
-    case VERB_RESUME: *ret = ROLLOUT_RESUME; return true;
-    case VERB_ABORT: *ret = ROLLOUT_ABORT; return true;
-    case VERB_RETRY: *ret = ROLLOUT_RETRY; return true;
-    case VERB_PROMOTE: *ret = ROLLOUT_PROMOTE; return true;
-    case VERB_ROLLBACK: *ret = ROLLOUT_ROLLBACK; return true;
-    case VERB_COUNT: break;
-    }
-    return false;
-}
+static const uint8_t events[VERB_COUNT] = {
+    [VERB_PAUSE] = ROLLOUT_PAUSE,     [VERB_RESUME] = ROLLOUT_RESUME,
+    [VERB_ABORT] = ROLLOUT_ABORT,     [VERB_RETRY] = ROLLOUT_RETRY,
+    [VERB_PROMOTE] = ROLLOUT_PROMOTE, [VERB_ROLLBACK] = ROLLOUT_ROLLBACK,
+};
 
 /* Of an ended rollout: nothing moves its record, but a new one may follow from it. */
 static bool allows_after_end(const struct rollout *r, enum verb verb)
@@ -51,14 +43,13 @@ uint32_t fleet_allowed_verbs(const struct fleet *fleet, const struct rollout *r)
 {
     uint32_t allowed = 0;
     for (unsigned verb = 0; verb < VERB_COUNT; verb++) {
-        enum rollout_event event;
-        bool is_allowed = false;
+        bool is_allowed;
         if (!rollout_is_live(r))
             is_allowed = allows_after_end(r, verb);
         else if (verb == VERB_ROLLBACK && r->rollback_of != 0)
             is_allowed = false;
-        else if (event_of(verb, &event))
-            is_allowed = rollout_would_move(fleet, r, event);
+        else
+            is_allowed = rollout_would_move(fleet, r, events[verb]);
         allowed |= is_allowed ? 1u << verb : 0;
     }
     return allowed;
@@ -77,7 +68,7 @@ static bool refuse(const struct rollout *r, enum verb verb, struct err *err)
                        r->number);
     if (verb == VERB_PROMOTE && r->state == ROLLOUT_PAUSED)
         return err_set(err, ERR_REFUSED, "r-%u is PAUSED: resume it first", r->number);
-    if (verb == VERB_RETRY && rollout_is_live(r))
+    if (verb == VERB_RETRY)
         return err_set(err, ERR_NOTHING_TO_RETRY, "no member of r-%u has failed", r->number);
     return err_set(err, ERR_REFUSED, "%s makes no sense for r-%u: it is %s", verb_word(verb),
                    r->number, state);
@@ -121,15 +112,12 @@ bool fleet_verb(struct fleet *fleet, struct rollout *r, const struct verb_comman
             *ret = again;
         return again != NULL;
     }
-    enum rollout_event event;
-    if (!event_of(command->verb, &event))
-        return refuse(r, command->verb, err);
     struct rollout_order order = { .finish_in_flight = command->finish_in_flight,
                                    .is_full = command->is_full,
                                    .cause = ROLLOUT_CAUSE_ABORTED,
                                    .reason = command->reason };
     struct err why = { .code = ERR_NONE };
-    if (!rollout_step(fleet, r, event, &order, &why)) {
+    if (!rollout_step(fleet, r, events[command->verb], &order, &why)) {
         if (why.code == ERR_REFUSED)
             return refuse(r, command->verb, err);
         return err_set(err, why.code, "%s", why.text);

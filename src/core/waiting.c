@@ -6,6 +6,8 @@
 #include "core/progress.h"
 #include "core/waves.h"
 
+#include <assert.h>
+
 /* Members of the waves up to the open one that need the update and are not heard. */
 static uint32_t offline_pending(const struct rollout *r)
 {
@@ -48,10 +50,11 @@ static bool holds(const struct facts *f, enum waiting_reason reason)
                (f->nobody_to_pick || t->in_progress >= rollout_batch_limit(r));
     case WAITING_BARRIER:
         return is_running && wave_mode(r, r->open_wave) == MODE_BARRIER && t->in_progress > 0;
-    case WAITING_MIN_HEALTHY: return is_running && t->settling > 0 && r->config.min_healthy_ms > 0;
+    case WAITING_MIN_HEALTHY: return is_running && t->settling > 0;
     case WAITING_SOAK: return is_running && r->wave_state == WAVE_SOAKING;
     case WAITING_GATE: return is_running && waves_gate(r) != NULL;
-    case WAITING_DOMAIN_CAP: return f->is_kept_back && r->live->lots.parked > 0;
+    case WAITING_DOMAIN_CAP:
+        return f->is_kept_back && r->live->lots.parked > 0 && lots_full_cell(&r->live->lots);
     case WAITING_MIN_AVAILABLE:
         return f->is_kept_back && !progress_may_take_available(r) &&
                lots_keep_available(&r->live->lots);
@@ -99,8 +102,7 @@ static int64_t next_deadline(const struct fleet *fleet, const struct rollout *r,
 static void describe_domain(const struct fleet *fleet, const struct rollout *r, struct waiting *w)
 {
     const struct cell *cell = lots_full_cell(&r->live->lots);
-    if (!cell)
-        return;
+    assert(cell); /* else nobody waits for it */
     w->count = cell->busy;
     w->limit = lots_room(&r->live->lots, cell);
     w->name = r->config.domains[cell->domain].label;

@@ -323,8 +323,7 @@ bool waves_can_promote(const struct rollout *r)
 bool waves_gate_undecided(const struct rollout *r, enum gate_undecided what)
 {
     const struct gate_config *gate = waves_gate(r);
-    return gate && r->gate_state == GATE_INCONCLUSIVE && !gate->is_dry_run &&
-           gate->undecided == what;
+    return gate && r->gate_state == GATE_INCONCLUSIVE && gate->undecided == what;
 }
 
 /* ---- gates ---------------------------------------------------------------------------------- */
@@ -440,8 +439,7 @@ static void step(struct fleet *fleet, struct rollout *r, enum wave_event event)
 {
     struct wave_view view = view_of(fleet, r);
     const struct sm_row *row = wave_pick_row(r->wave_state, event, &view);
-    if (!row)
-        return;
+    assert(row); /* who moves or promotes a wave has asked whether it would */
     r->wave_state = sm_target(row, r->wave_state);
     carry_out(fleet, r, row->then, event);
 }
@@ -453,7 +451,7 @@ static bool next_may_open(const struct rollout *r)
 
 bool waves_would_move(const struct fleet *fleet, const struct rollout *r)
 {
-    if (next_may_open(r) || r->wave_state == WAVE_NOT_STARTED)
+    if (next_may_open(r))
         return true;
     struct wave_view view = view_of(fleet, r);
     const struct sm_row *row = wave_pick_row(r->wave_state, WAVE_EVALUATE, &view);
