@@ -63,6 +63,7 @@ struct faults {
     struct fault_every old_agent;         /* a host is put back to what it ran before */
     struct fault_every pause;             /* the server's process stands still */
     struct fault_every full;              /* the disk has no room */
+    struct fault_every copy;              /* the store is copied, or an old copy put in place */
     int64_t clock_jump_ms;                /* the wall clock jumps so far at most between servers */
     uint32_t memory;                      /* share of commands that meet a refused allocation */
     int64_t commit_min_ms, commit_max_ms; /* how long a commit takes */
@@ -77,7 +78,8 @@ struct faults {
 static inline bool faults_need_store(const struct faults *f)
 {
     return f->restart.every_ms > 0 || f->commit_max_ms > 0 || f->commit_fail > 0 ||
-           f->commit_doubt > 0 || f->pause.every_ms > 0 || f->full.every_ms > 0 || f->memory > 0;
+           f->commit_doubt > 0 || f->pause.every_ms > 0 || f->full.every_ms > 0 ||
+           f->copy.every_ms > 0 || f->memory > 0;
 }
 
 /* Calls that take no time and always work need no queue. */

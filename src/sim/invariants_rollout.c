@@ -186,7 +186,7 @@ static bool is_movable(const struct witness *w, const struct rollout *r, struct 
                blame(err, r, "could move, and nothing will make it");
     if (count == 0)
         return blame(err, r, "names nothing that it waits for");
-    if (r->state == ROLLOUT_PAUSED && list[0].reason != WAITING_PAUSED)
+    if (r->state == ROLLOUT_PAUSED && list[0].reason != WAITING_PAUSED && !fleet->is_held)
         return blame(err, r, "is PAUSED and waits for %s", waiting_word(list[0].reason));
     for (size_t i = 0; i < count; i++) {
         if (list[i].since <= 0 || list[i].since > fleet->now)
@@ -288,7 +288,8 @@ static bool stops_at_threshold(const struct witness *w, const struct rollout *r,
 {
     const struct tally *t = rollout_tally(r);
     if (r->state != ROLLOUT_RUNNING || w->fleet->settings.is_manual || w->is_starved ||
-        r->stopped_at != 0 || t->failed - t->acknowledged < rollout_threshold(r))
+        w->fleet->is_held || r->stopped_at != 0 ||
+        t->failed - t->acknowledged < rollout_threshold(r))
         return true;
     return blame(err, r, "goes on, and %u of at most %u failed", t->failed - t->acknowledged,
                  rollout_threshold(r));

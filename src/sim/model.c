@@ -10,6 +10,7 @@
 #define EVENTS_KEPT_MS  (7ll * 24 * 3600 * 1000)
 #define REPLIES_KEPT_MS (24ll * 3600 * 1000)
 #define CACHE_LINE      64u
+#define TERMS_MAX       100u
 #define SHARE_OF_STOPS  2500u /* of the ends of servers are asked for */
 
 /* ---- timers ---------------------------------------------------------------------------------- */
@@ -197,6 +198,24 @@ static void fill_disk(struct model *m)
     model_set_timer(m, TIMER_FULL, draw_next(m, &m->faults.full));
 }
 
+static void copy_store(struct model *m)
+{
+    bool is_by_hand = model_chance(m, SHARE_WHOLE / 2);
+    bool puts_back = m->has_copy && model_chance(m, SHARE_WHOLE / 2);
+    int64_t up = m->now + draw_down(m, &m->faults.copy);
+    model_set_timer(m, TIMER_COPY, draw_next(m, &m->faults.copy));
+    if (puts_back && m->fleet && m->vault.term < TERMS_MAX) {
+        note_fault(m, FAULT_OLD_COPY, FLEET_NONE);
+        server_crash(m, false);
+        server_put_back(m, is_by_hand);
+        model_set_timer(m, TIMER_SERVER_UP, up);
+        return;
+    }
+    if (m->has_copy)
+        vault_copy_release(&m->copy);
+    m->has_copy = vault_copy(&m->vault, &m->copy);
+}
+
 /* Which windows are open now; the timer is set to the next edge of one. */
 static void turn_silence(struct model *m)
 {
@@ -226,6 +245,7 @@ static void arm_faults(struct model *m)
     model_set_timer(m, TIMER_OLD_AGENT, draw_next(m, &m->faults.old_agent));
     model_set_timer(m, TIMER_PAUSE, draw_next(m, &m->faults.pause));
     model_set_timer(m, TIMER_FULL, draw_next(m, &m->faults.full));
+    model_set_timer(m, TIMER_COPY, draw_next(m, &m->faults.copy));
     if (m->faults.until_ms != 0)
         model_set_timer(m, TIMER_FAULTS_END, MODEL_BEGIN_MS + m->faults.until_ms);
     turn_silence(m);
@@ -260,6 +280,7 @@ static void fire(struct model *m, enum model_timer timer)
     case TIMER_OLD_AGENT: put_agent_back(m); break;
     case TIMER_PAUSE: pause_server(m); break;
     case TIMER_FULL: fill_disk(m); break;
+    case TIMER_COPY: copy_store(m); break;
     case TIMER_SILENCE: turn_silence(m); break;
     case TIMER_FAULTS_END: model_faults_end(m); break;
     case MODEL_TIMERS: break;
@@ -388,6 +409,8 @@ void model_free(struct model *model)
     timers_release(&model->timers);
     witness_release(&model->witness);
     vault_release(&model->vault);
+    if (model->has_copy)
+        vault_copy_release(&model->copy);
     watchers_release(model);
     memory_give(&memory_heap, model, sizeof *model);
 }

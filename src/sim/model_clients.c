@@ -103,6 +103,8 @@ void clients_keep(struct model *m, uint32_t key, uint32_t rollout)
     int size = snprintf(value, sizeof value, "{\"at\":%lld,\"rollout\":%u}",
                         (long long)engine_now(m->engine), (unsigned)rollout);
     engine_put(m->engine, key_of(key, space), (struct text){ value, (size_t)size }, false);
+    if (key > m->clients.newest)
+        m->clients.newest = key;
     m->clients.replies[key] = (struct client_reply){ .is_kept = true,
                                                      .rollout = rollout,
                                                      .at = engine_now(m->engine),
@@ -118,7 +120,7 @@ void clients_answer(struct model *m, uint32_t key)
 
 void clients_note_drop(struct model *m)
 {
-    for (uint32_t key = 1; key < CLIENT_KEYS; key++) {
+    for (uint32_t key = 1; key <= m->clients.newest; key++) {
         struct client_reply *r = &m->clients.replies[key];
         if (r->is_kept && r->round != 0 && !server_is_settled(m, r->round))
             *r = (struct client_reply){ .is_kept = false };
@@ -128,7 +130,7 @@ void clients_note_drop(struct model *m)
 void clients_expire(struct model *m)
 {
     char space[KEY_SIZE];
-    for (uint32_t key = 1; key < CLIENT_KEYS && engine_is_writable(m->engine); key++) {
+    for (uint32_t key = 1; key <= m->clients.newest && engine_is_writable(m->engine); key++) {
         struct client_reply *r = &m->clients.replies[key];
         if (!r->is_kept || engine_now(m->engine) - r->at < m->clients.kept_ms)
             continue;

@@ -6,6 +6,7 @@
 #include "sim/model_parts.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 #define HASH_SEED_OF_STARTS 0x5851f42d4c957f2du
 #define SHARE_OF_JUMPS      3000u
@@ -105,7 +106,7 @@ static bool start_engine(struct model *m, struct err *err)
 
 bool server_start(struct model *m, struct err *err)
 {
-    m->is_dying = m->is_gone = false;
+    m->is_dying = m->is_gone = m->is_confirming = false;
     m->commit_due = m->now;
     m->failures = 0;
     if (m->has_engine ? !start_engine(m, err) : !start_bare(m, err))
@@ -117,7 +118,8 @@ bool server_start(struct model *m, struct err *err)
     server_arm_tick(m);
     if (m->engine && m->calls) {
         clients_load(m);
-        watchers_load(m, false);
+        watchers_load(m, m->is_older);
+        m->is_older = false;
     }
     return true;
 }
@@ -204,6 +206,40 @@ void server_come_up(struct model *m)
     if (!witness_all(&m->witness, &err))
         model_break(m, &err);
     server_turn(m);
+}
+
+/* ---- old copies of the store ---------------------------------------------------------------- */
+
+void server_put_back(struct model *m, bool is_by_hand)
+{
+    uint64_t term = m->vault.term > m->copy.term ? m->vault.term : m->copy.term;
+    if (!vault_put_back(&m->vault, &m->copy))
+        model_break(m, &no_memory);
+    if (is_by_hand)
+        m->put_by_hand++;
+    else
+        m->vault.term = term + 1;
+    m->is_older = true;
+    model_tell(m, "an old copy of the store is put in place%s", is_by_hand ? " by hand" : "");
+}
+
+static void on_confirmed(struct engine_confirm *confirm, enum engine_outcome outcome)
+{
+    struct model *m = (struct model *)(void *)((char *)confirm - offsetof(struct model, confirm));
+    m->is_confirming = false;
+    if (outcome == ENGINE_DURABLE && !m->is_gone)
+        model_tell(m, "an operator confirms the old copy");
+}
+
+void server_confirm(struct model *m)
+{
+    if (!m->engine || !model_has_server(m) || !engine_is_held(m->engine) || m->is_confirming)
+        return;
+    m->confirm.done = on_confirmed;
+    m->is_confirming = engine_confirm(m->engine, &m->confirm, NULL);
+    server_turn(m);
+    if (m->fleet)
+        server_arm_tick(m);
 }
 
 /* ---- standing still ------------------------------------------------------------------------- */

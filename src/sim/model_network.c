@@ -150,6 +150,8 @@ void network_call(struct model *m, uint32_t index)
     request.version.config = claimed.config ? m->crowd.numbers[claimed.config] : 0;
     crowd_sent(&m->crowd, index);
     if (m->calls) {
+        if (m->calls[index].is_ignoring)
+            request.generation = m->calls[index].newest_generation;
         request.call = ++m->calls[index].number;
         m->calls[index].until = m->now + MODEL_CALL_MS;
     }
@@ -191,37 +193,67 @@ void network_hang_up(struct model *m, uint32_t index)
     m->calls[index].number++;
 }
 
-/* I15: generations never fall at an agent, as long as it is the same record. */
-static void check_generation(struct model *m, const struct message *answer)
+/* R17: what is older than what the agent knows is ignored, and told. I15: only an old copy of the
+ * store that was put in place by hand says such things. */
+static bool is_older(struct model *m, const struct message *answer)
 {
     struct err err = { .code = ERR_NONE };
-    if (!m->calls)
-        return;
-    struct call_state *call = &m->calls[answer->agent];
-    if (answer->generation < call->newest_generation) {
-        err_set(&err, ERR_INTERNAL, "I15 %.*s knew generation %u and is told %u",
-                TEXT_ARG(m->plan->instances[answer->agent].name), call->newest_generation,
-                answer->generation);
+    struct call_state *call = m->calls ? &m->calls[answer->agent] : NULL;
+    if (!call)
+        return false;
+    call->is_ignoring = answer->generation < call->newest_generation;
+    if (!call->is_ignoring)
+        call->newest_generation = answer->generation;
+    if (call->is_ignoring && m->put_by_hand == 0) {
+        err_set(&err, ERR_INTERNAL, "I15 %.*s knew order %u.%u and is told %u.%u",
+                TEXT_ARG(m->plan->instances[answer->agent].name),
+                call->newest_generation >> ORDER_TERM_SHIFT,
+                call->newest_generation & ORDER_GENERATION, answer->generation >> ORDER_TERM_SHIFT,
+                answer->generation & ORDER_GENERATION);
         model_break(m, &err);
     }
-    call->newest_generation = answer->generation;
+    return call->is_ignoring;
+}
+
+/* A new record counts its generations from the beginning. */
+static void take_registration(struct model *m, const struct message *answer)
+{
+    struct call_state *call = m->calls ? &m->calls[answer->agent] : NULL;
+    if (!call)
+        return;
+    if (answer->is_new || call->is_unknown) {
+        call->newest_generation = 0;
+        call->is_ignoring = false;
+    }
+    call->owes_new = call->is_unknown = false;
+}
+
+/* An order that is ignored leaves the one that is known. */
+static void take_order(struct model *m, struct agent *agent, const struct message *answer)
+{
+    struct agent_order order = { crowd_version(&m->crowd, answer->version), answer->generation,
+                                 answer->rollout };
+    bool update_needed = answer->update_needed;
+    if (is_older(m, answer)) {
+        order = agent->order;
+        update_needed = (order.wish.code && order.wish.code != agent->running.code) ||
+                        (order.wish.config && order.wish.config != agent->running.config);
+    }
+    agent_answered(agent, &order, update_needed, answer->interval_ms, m->now);
 }
 
 static void hear(struct model *m, struct agent *agent, const struct message *answer)
 {
-    struct agent_order order = { crowd_version(&m->crowd, answer->version), answer->generation,
-                                 answer->rollout };
     switch ((enum answer_kind)answer->answer) {
     case ANSWER_TAKEN:
-        if (m->calls)
-            m->calls[answer->agent].newest_generation = 0; /* it may be a new record */
+        take_registration(m, answer);
         agent_registered(agent, m->now);
         break;
-    case ANSWER_ORDER:
-        agent_answered(agent, &order, answer->update_needed, answer->interval_ms, m->now);
-        break;
+    case ANSWER_ORDER: take_order(m, agent, answer); break;
     case ANSWER_UNKNOWN:
         m->counts.again++;
+        if (m->calls)
+            m->calls[answer->agent].is_unknown = true;
         agent_unknown(agent, m->now);
         break;
     case ANSWER_BUSY:
@@ -242,8 +274,6 @@ static void deliver_answer(struct model *m, const struct message *answer)
     if (call && (call->until == 0 || call->number != answer->call))
         return; /* too late, or the second one */
     end_call(m, answer->agent);
-    if (answer->answer == ANSWER_ORDER)
-        check_generation(m, answer);
     crowd_load(&m->crowd, answer->agent, &agent);
     hear(m, &agent, answer);
     crowd_store(&m->crowd, answer->agent, &agent);
@@ -278,13 +308,14 @@ static void check_durable(struct model *m, const struct message *answer)
     struct text name = m->plan->instances[answer->agent].name;
     bool was_found =
         call->stored_start == m->starts && call->stored_generation == answer->generation;
-    if (was_found || vault_knows_generation(&m->vault, name, answer->generation)) {
+    if (was_found ||
+        vault_knows_generation(&m->vault, name, answer->generation & ORDER_GENERATION)) {
         call->stored_start = m->starts;
         call->stored_generation = answer->generation;
         return;
     }
     err_set(&err, ERR_INTERNAL, "I9 %.*s learns of generation %u, which is not stored",
-            TEXT_ARG(name), answer->generation);
+            TEXT_ARG(name), answer->generation & ORDER_GENERATION);
     model_break(m, &err);
 }
 

@@ -51,14 +51,17 @@ enum answer_kind { ANSWER_TAKEN, ANSWER_ORDER, ANSWER_UNKNOWN, ANSWER_BUSY, ANSW
 
 struct message {
     uint8_t kind, answer, status;
-    bool update_needed, has_message;
-    struct crowd_pair version; /* claimed, or wished */
-    uint32_t agent, call;      /* call number that it belongs to */
+    bool update_needed, has_message, is_new; /* is_new: the instance was not known */
+    struct crowd_pair version;               /* claimed, or wished */
+    uint32_t agent, call;                    /* call number that it belongs to */
     uint32_t generation, rollout, interval_ms;
     uint32_t next;  /* in the list of free ones; FLEET_NONE ends it */
-    uint64_t term;  /* of the generation */
     uint64_t round; /* an answer waits until this one is durable; 0: none */
 };
+
+/* Agents order orders by term, then generation (R17); in one number here: 0 is none. */
+#define ORDER_TERM_SHIFT 24
+#define ORDER_GENERATION ((1u << ORDER_TERM_SHIFT) - 1)
 
 /* An answer that waits for its round. */
 struct held_answer {
@@ -75,6 +78,9 @@ struct call_state {
     uint32_t stored_generation;           /* found in the store */
     uint64_t stored_start;                /* by this server */
     int64_t cut_to_until, cut_from_until; /* nothing gets to the server; from it */
+    bool owes_new;                        /* it was registered anew, and its agent may not know */
+    bool is_unknown;                      /* the server did not know it when it was asked last */
+    bool is_ignoring;                     /* what it was told last is older than what it knows */
 };
 
 enum model_timer {
@@ -89,6 +95,7 @@ enum model_timer {
     TIMER_OLD_AGENT,
     TIMER_PAUSE,
     TIMER_FULL,
+    TIMER_COPY,    /* the store is copied, or an old copy put in place */
     TIMER_SILENCE, /* a window of silence begins or ends */
     TIMER_FAULTS_END,
     MODEL_TIMERS
@@ -118,6 +125,7 @@ struct client_reply {
 struct clients {
     struct client_key keys[CLIENT_KEYS];
     struct client_reply replies[CLIENT_KEYS];
+    uint32_t newest; /* keys above it were never used */
     int64_t kept_ms;
 };
 
@@ -160,6 +168,12 @@ struct model {
     struct engine *engine; /* NULL: it has none, or none runs */
     struct fleet *fleet;   /* NULL: none runs */
     struct vault vault;
+    struct vault_copy copy; /* an old state of the store */
+    bool has_copy;
+    bool is_older;        /* such a one was put in place, of which no server knows yet */
+    uint32_t put_by_hand; /* how often that was done without raising the term */
+    struct engine_confirm confirm;
+    bool is_confirming;
     struct server_memory memory;
     uint64_t refused_before; /* allocations, when the witness looked last */
     int64_t commit_due;      /* when the store is done with what it was given last */
@@ -246,6 +260,11 @@ void server_come_up(struct model *m);
 void server_pause(struct model *m, int64_t until);
 void server_resume(struct model *m); /* it learns that it stood still, if it did for long */
 /* The end of a turn of its loop: changes go to the store, results are taken. */
+/* An operator puts an old copy of the store in place, with the tool, which raises the term, or by
+ * hand. */
+void server_put_back(struct model *m, bool is_by_hand);
+/* An operator says that a held server is to go on. */
+void server_confirm(struct model *m);
 void server_turn(struct model *m);
 void server_note_drop(struct model *m); /* if there was one: nothing is as it was seen last */
 struct vault_fate model_draw_fate(void *ctx);

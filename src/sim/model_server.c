@@ -243,6 +243,10 @@ static void take_registration(struct model *m, const struct message *request,
         know_slot(m, request->agent, result.slot);
         answer->round = round_of(m, fleet_at(m->fleet, result.slot));
         m->counts.registrations++;
+        if (m->calls) {
+            m->calls[request->agent].owes_new |= result.is_new;
+            answer->is_new = m->calls[request->agent].owes_new;
+        }
     }
     answer->answer = done ? ANSWER_TAKEN : ANSWER_BUSY;
     model_note(m, &(struct note){
@@ -271,6 +275,12 @@ static uint16_t number_of(struct model *m, uint32_t id, uint16_t likely)
     return m->crowd.numbers[found];
 }
 
+static uint32_t order_of(const struct model *m, const struct instance *inst)
+{
+    uint64_t term = m->engine ? engine_term(m->engine) : 1;
+    return (uint32_t)(term << ORDER_TERM_SHIFT) | inst->generation;
+}
+
 static void tell_order(struct model *m, struct instance *inst, const struct message *request,
                        struct message *answer)
 {
@@ -279,14 +289,13 @@ static void tell_order(struct model *m, struct instance *inst, const struct mess
     answer->answer = ANSWER_ORDER;
     answer->version.code = number_of(m, inst->desired.code, cell->wish.code);
     answer->version.config = number_of(m, inst->desired.config, cell->wish.config);
-    answer->generation = inst->generation;
+    answer->generation = order_of(m, inst);
     answer->update_needed = instance_needs_update(inst);
     answer->rollout = r ? r->number : inst->assignment.rollout;
-    bool is_held = m->plan->wait_ms > 0 && inst->generation == request->generation;
+    bool is_held = m->plan->wait_ms > 0 && answer->generation == request->generation;
     answer->interval_ms =
         is_held ? (uint32_t)m->plan->wait_ms : fleet_give_interval(m->fleet, inst);
     answer->round = round_of(m, inst);
-    answer->term = m->engine ? engine_term(m->engine) : 1;
 }
 
 static void take_heartbeat(struct model *m, const struct message *request, struct message *answer)
@@ -309,8 +318,11 @@ static void take_heartbeat(struct model *m, const struct message *request, struc
         .code = intern_text(&m->plan->texts, version.code),
         .config = intern_text(&m->plan->texts, version.config),
         .message = request->has_message ? TEXT("simulated: the update failed") : TEXT_NONE,
-        .is_outdated = request->generation < inst->generation,
+        .is_outdated = request->generation < order_of(m, inst),
     };
+    if (m->engine && request->generation != 0)
+        engine_heed_observed(m->engine, slot, request->generation >> ORDER_TERM_SHIFT,
+                             request->generation & ORDER_GENERATION);
     server_begin(m, TEXT("agent"));
     bool done = fleet_heartbeat(m->fleet, slot, &command, &result, &err);
     if (done) {

@@ -44,7 +44,8 @@ static void put_answer(const struct model *m, const struct note *note, struct bu
     if (note->status != ANSWER_ORDER)
         return;
     put_version(m, note->version, out);
-    buffer_printf(out, " generation %u", note->number);
+    buffer_printf(out, " generation %u.%u", note->number >> ORDER_TERM_SHIFT,
+                  note->number & ORDER_GENERATION);
 }
 
 static void put_note(const struct model *m, const struct note *note, struct buffer *out)
@@ -68,8 +69,8 @@ static void put_note(const struct model *m, const struct note *note, struct buff
     put_agent(m, note, out);
     if (note->kind == NOTE_HEARTBEAT) {
         put_version(m, note->version, out);
-        buffer_printf(out, " %s knows %u", sm_word_at(&instance_machine.states, note->status),
-                      note->number);
+        buffer_printf(out, " %s knows %u.%u", sm_word_at(&instance_machine.states, note->status),
+                      note->number >> ORDER_TERM_SHIFT, note->number & ORDER_GENERATION);
     }
     if (note->kind == NOTE_ANSWER)
         put_answer(m, note, out);

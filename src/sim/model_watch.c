@@ -239,7 +239,8 @@ void server_check_load(struct model *m)
 static uint64_t count_events(const struct model *m)
 {
     const struct journal *journal = engine_journal(m->engine);
-    return journal->durable + 1 - journal->oldest;
+    /* What is under way may make all older ones superfluous. */
+    return journal->durable < journal->oldest ? 0 : journal->durable + 1 - journal->oldest;
 }
 
 /* I24: what has a limit stays within it. K8: nothing derived had to be derived anew. */

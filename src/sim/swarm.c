@@ -87,7 +87,8 @@ static void calm_down(struct swarm *s)
     for (uint32_t i = 0; i < m->crowd.count; i++)
         m->crowd.cells[i].behaviour = 0;
     model_set_timer(m, TIMER_OPERATOR,
-                    s->settings.is_manual ? m->now + SWARM_SECOND : TIMERS_NEVER);
+                    s->settings.is_manual || m->put_by_hand > 0 ? m->now + SWARM_SECOND
+                                                                : TIMERS_NEVER);
 }
 
 static bool is_dead(const struct crowd_cell *cell)

@@ -257,6 +257,8 @@ void swarm_act(void *ctx, struct model *model)
         ask_again(s);
     if (swarm_chance(s, 20))
         watchers_toggle(model);
+    if (s->is_calm || swarm_chance(s, 30))
+        server_confirm(model);
     if (s->settings.is_manual)
         ask_all(s);
     int64_t wait = sim_dice_between(&s->dice, 1, 2 * s->shape.act_every_ms);

@@ -96,6 +96,8 @@ static const struct draw_row fault_rows[] = {
     { "memory",        DRAW_NUMBER, 30, AT(memory),              500, NULL },
     { "full",          DRAW_TIME,   25, AT(full.every_ms),       1, everys },
     { "full/down",     DRAW_TIME,   90, AT(full.down_max_ms),    1, downs },
+    { "copy",          DRAW_TIME,   20, AT(copy.every_ms),       1, everys },
+    { "copy/down",     DRAW_TIME,   60, AT(copy.down_max_ms),    1, downs },
     { "commit/takes",  DRAW_TIME,   50, AT(commit_max_ms),       1, commits },
     { "commit/fail",   DRAW_NUMBER, 40, AT(commit_fail),         2000, NULL },
     { "commit/doubt",  DRAW_NUMBER, 30, AT(commit_doubt),        200, NULL },
