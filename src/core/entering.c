@@ -50,7 +50,7 @@ bool entering_choose(struct fleet *fleet, struct rollout *r, struct err *err)
         choice.verdicts = memory_take_zeroed(memory, fleet->labels.count);
     if (!choice.verdicts) /* the list is given back with the draft */
         return err_set(err, ERR_MEMORY, "no memory for the members of a rollout");
-    ordered_list(&fleet->by_name, fleet->names, live->entering, count);
+    fleet_number_all(fleet, live->entering);
     live->entering_count =
         r->selector.count == 0 ? count : keep_chosen(&choice, live->entering, count);
     memory_give(memory, choice.verdicts, fleet->labels.count);

@@ -27,6 +27,9 @@ static int compare_keys(const void *ctx, uint32_t a, uint32_t b)
     const struct fleet *fleet = ctx;
     if (a == b)
         return 0;
+    uint32_t rank_a = fleet->ranks[a], rank_b = fleet->ranks[b];
+    if (rank_a != 0 && rank_b != 0)
+        return rank_a < rank_b ? -1 : 1;
     int order = text_compare(instance_key(fleet_at(fleet, a)), instance_key(fleet_at(fleet, b)));
     /* A deleted slot may wait for its commit while its key is in use again. */
     return order != 0 ? order : (a < b ? -1 : 1);
@@ -140,6 +143,7 @@ void fleet_release(struct fleet *fleet)
         memory_give(memory, fleet->chunks[i], FLEET_CHUNK * sizeof(struct instance));
     memory_give(memory, fleet->chunks, fleet->chunk_capacity * sizeof fleet->chunks[0]);
     memory_give(memory, fleet->free_slots, fleet->free_capacity * sizeof fleet->free_slots[0]);
+    memory_give(memory, fleet->ranks, fleet->rank_capacity * sizeof fleet->ranks[0]);
     memory_give(memory, fleet->rollouts, fleet->rollout_capacity * sizeof fleet->rollouts[0]);
     fleet_log_release(fleet);
     map_release(&fleet->keys);
@@ -229,7 +233,9 @@ static bool add_chunk(struct fleet *fleet)
     if (!fleet_grow(memory, (void **)&fleet->chunks, &fleet->chunk_capacity, chunk_count + 1u,
                     sizeof fleet->chunks[0]) ||
         !fleet_grow(memory, (void **)&fleet->free_slots, &fleet->free_capacity, slots,
-                    sizeof fleet->free_slots[0]))
+                    sizeof fleet->free_slots[0]) ||
+        !fleet_grow(memory, (void **)&fleet->ranks, &fleet->rank_capacity, slots,
+                    sizeof fleet->ranks[0]))
         return false;
     struct instance *chunk = memory_take_zeroed(memory, FLEET_CHUNK * sizeof *chunk);
     if (!chunk)
@@ -260,6 +266,7 @@ void fleet_index(struct fleet *fleet, uint32_t slot)
     struct text key = instance_key(fleet_at(fleet, slot));
     bool inserted = map_insert(&fleet->keys, key_hash(fleet, key), slot);
     assert(inserted); /* room was reserved, and the map never gives it back */
+    fleet->ranks[slot] = 0;
     ordered_insert(&fleet->by_name, &fleet->names, slot);
     fleet->instance_count++;
 }
@@ -270,7 +277,15 @@ void fleet_unindex(struct fleet *fleet, uint32_t slot)
     bool removed = map_remove(&fleet->keys, key_hash(fleet, key), slot);
     assert(removed);
     ordered_remove(&fleet->by_name, &fleet->names, slot);
+    fleet->ranks[slot] = 0;
     fleet->instance_count--;
+}
+
+void fleet_number_all(struct fleet *fleet, uint32_t *ret)
+{
+    ordered_list(&fleet->by_name, fleet->names, ret, fleet->instance_count);
+    for (uint32_t i = 0; i < fleet->instance_count; i++)
+        fleet->ranks[ret[i]] = i + 1;
 }
 
 bool fleet_add(struct fleet *fleet, struct text name, struct text ip, uint32_t *ret_slot,

@@ -169,7 +169,10 @@ struct fleet {
     uint32_t instance_count;
     struct map keys;
     struct ordered by_name, members;
-    uint32_t names; /* root of all instances in fleet.by_name */
+    uint32_t names;  /* root of all instances in fleet.by_name */
+    uint32_t *ranks; /* by slot: its number in the order of keys when all were numbered last, so
+                        that sets compare without keys; 0: it has come since */
+    uint32_t rank_capacity;
     struct timers timers;
 
     struct rollout **rollouts; /* ascending numbers, ended ones included */
@@ -290,6 +293,9 @@ bool fleet_add(struct fleet *fleet, struct text name, struct text ip, uint32_t *
                struct err *err);
 /* Into the key map and the order of keys, for which there is room. */
 void fleet_index(struct fleet *fleet, uint32_t slot);
+/* All instances in order of keys into `ret`, which has room for instance_count, and their numbers
+ * into fleet.ranks. */
+void fleet_number_all(struct fleet *fleet, uint32_t *ret);
 /* Out of both; freed once durable. Must have been taken out of its rollout. */
 void fleet_remove(struct fleet *fleet, uint32_t slot);
 bool fleet_set_ip(struct fleet *fleet, struct instance *inst, struct text ip, struct err *err);

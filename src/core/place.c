@@ -430,7 +430,7 @@ static bool derive_listed(struct fleet *fleet, uint32_t *slots)
     for (size_t i = 0; i < FLEET_LIVE_MAX; i++)
         if (fleet->live[i])
             entering_begin(fleet->live[i]);
-    ordered_list(&fleet->by_name, fleet->names, slots, count);
+    fleet_number_all(fleet, slots);
     for (uint32_t i = 0; i < count; i++) {
         fleet_prefetch(fleet, slots, i, count);
         derived &= derive_one(fleet, slots[i]);

@@ -82,19 +82,33 @@ void waiting_note(struct fleet *fleet, struct rollout *r)
     }
 }
 
+#define LOOKED_AT_ONCE 256u
+
+static int64_t deadline_of(const struct fleet *fleet, const struct rollout *r, uint32_t slot,
+                           bool of_settling)
+{
+    const struct instance *inst = fleet_at(fleet, slot);
+    if (of_settling && !inst->placed.is_settling)
+        return TIMERS_NEVER;
+    struct member_view view = place_view(fleet, inst, r);
+    return member_due(MEMBER_IN_PROGRESS, &view);
+}
+
 /* The earliest instant at which time alone changes a member in flight; 0: none. */
 static int64_t next_deadline(const struct fleet *fleet, const struct rollout *r, bool of_settling)
 {
+    uint32_t root = r->live->sets[SET_BUSY], slots[LOOKED_AT_ONCE];
+    uint32_t first = ordered_first(&fleet->members, root);
     int64_t next = TIMERS_NEVER;
-    uint32_t root = r->live->sets[SET_BUSY];
-    for (uint32_t slot = ordered_first(&fleet->members, root); slot != ORDERED_NONE;
-         slot = ordered_after(&fleet->members, root, slot)) {
-        const struct instance *inst = fleet_at(fleet, slot);
-        if (of_settling && !inst->placed.is_settling)
-            continue;
-        struct member_view view = place_view(fleet, inst, r);
-        int64_t due = member_due(MEMBER_IN_PROGRESS, &view);
-        next = due < next ? due : next;
+    while (first != ORDERED_NONE) {
+        uint32_t count =
+            (uint32_t)ordered_take(&fleet->members, root, first, slots, LOOKED_AT_ONCE);
+        for (uint32_t i = 0; i < count; i++) {
+            fleet_prefetch(fleet, slots, i, count);
+            int64_t due = deadline_of(fleet, r, slots[i], of_settling);
+            next = due < next ? due : next;
+        }
+        first = ordered_after(&fleet->members, root, slots[count - 1]);
     }
     return next == TIMERS_NEVER ? 0 : next;
 }

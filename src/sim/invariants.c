@@ -7,10 +7,12 @@
 
 #define WHOLE_EVERY                                                                                \
     16u /* events of a small fleet that changed nothing, between looks at all of it */
-#define CHEAP_EVERY 64u    /* events of a large fleet that changed nothing, between looks */
-#define SLICE_EVERY 2048u  /* events of a large fleet between slices of the recount */
-#define SLICE       64u    /* instances */
-#define BATCH_EVERY 65536u /* events of a large fleet between looks at what is in flight */
+#define CHEAP_EVERY 64u   /* events of a large fleet that changed nothing, between looks */
+#define SLICE_EVERY 2048u /* events of a large fleet between slices of the recount */
+#define SLICE       64u   /* instances */
+#define BATCH_EVERY                                                                                \
+    65536u /* events of a large fleet between looks at what is in flight; of a very                \
+              large one as many as it has instances */
 
 /* clang-format off */
 const struct invariant invariant_rows[] = {
@@ -312,7 +314,8 @@ static bool look_at_large(struct witness *w, struct err *err)
 {
     if (!ask(w, INVARIANT_CHEAP, err))
         return false;
-    if (w->events % BATCH_EVERY == 0 && !ask(w, INVARIANT_BATCH, err))
+    uint32_t every = w->fleet->instance_count / BATCH_EVERY + 1;
+    if (w->events % ((uint64_t)every * BATCH_EVERY) == 0 && !ask(w, INVARIANT_BATCH, err))
         return false;
     return w->events % SLICE_EVERY != 0 || look_at_slice(w, err);
 }

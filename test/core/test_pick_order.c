@@ -449,11 +449,49 @@ static int tell_seed(void **state)
     return 0;
 }
 
+/* ---- numbers in the order of keys ----------------------------------------------------------- */
+
+static void assert_in_order_of_keys(const struct story *s)
+{
+    uint32_t slots[64];
+    size_t count = fleet_list(&s->fleet, fleet_next(&s->fleet, TEXT_NONE, true), slots, 64);
+    assert_int_equal(count, s->fleet.instance_count);
+    for (size_t i = 1; i < count; i++)
+        assert_true(text_compare(instance_key(fleet_at(&s->fleet, slots[i - 1])),
+                                 instance_key(fleet_at(&s->fleet, slots[i]))) < 0);
+}
+
+/* A start numbers all; who comes later, or comes back in another slot, has no number. */
+static void test_who_comes_between_the_numbered_stands_between_them(void **state)
+{
+    struct story *s = *state;
+    static const char *const late[] = { "web-05", "web-01", "a", "web-032", "zone" };
+    story_register(s, "web-06", "");
+    story_register(s, "web-02", "");
+    story_register(s, "web-04", "");
+    story_register(s, "web-03", "");
+    struct rollout *r = story_deploy(s, "", "2/b", NULL);
+    story_delete(s, "web-03");
+    for (size_t i = 0; i < sizeof late / sizeof late[0]; i++)
+        story_register(s, late[i], "");
+    story_register(s, "web-03", "");
+
+    assert_in_order_of_keys(s);
+    assert_int_equal(rollout_tally(r)->total, 9);
+
+    story_verb(s, r, VERB_ABORT);
+    story_delete(s, "web-04");
+    story_deploy(s, "", "3/c", NULL);
+
+    assert_in_order_of_keys(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_rollouts_pick_whom_a_plain_walk_over_all_candidates_picks,
                                   tell_seed),
+        STORY(test_who_comes_between_the_numbered_stands_between_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
