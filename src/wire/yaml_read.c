@@ -249,7 +249,9 @@ bool yaml_to_json(struct text yaml, struct buffer *out, struct err *err)
     if (!yaml_parser_initialize(&c.parser))
         return fail_memory(&c);
     yaml_parser_set_encoding(&c.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&c.parser, (const unsigned char *)yaml.data, yaml.size);
+    /* Of an empty file nothing was allocated, and libyaml asserts that there is something. */
+    const char *bytes = yaml.data ? yaml.data : "";
+    yaml_parser_set_input_string(&c.parser, (const unsigned char *)bytes, yaml.size);
     while (more)
         if (!step(&c, &more))
             return false;

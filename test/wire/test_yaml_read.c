@@ -40,6 +40,19 @@ static void becomes(const struct pair *list, size_t count)
 
 #define BECOMES(list) becomes(list, sizeof(list) / sizeof((list)[0]))
 
+static void test_no_bytes_at_all_are_no_document(void **state)
+{
+    (void)state;
+    struct buffer json;
+    struct err err = { .code = ERR_NONE };
+    buffer_init(&json, &memory_heap, 100);
+
+    assert_true(yaml_to_json(TEXT_NONE, &json, &err));
+
+    assert_int_equal(json.size, 0);
+    buffer_release(&json);
+}
+
 static void test_words_of_yaml_1_1_are_texts(void **state)
 {
     static const struct pair cases[] = {
@@ -235,6 +248,7 @@ static void test_damaged_documents_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_bytes_at_all_are_no_document),
         cmocka_unit_test(test_words_of_yaml_1_1_are_texts),
         cmocka_unit_test(test_words_and_numbers_of_the_core_schema_are_such),
         cmocka_unit_test(test_quoted_and_block_scalars_are_texts),
