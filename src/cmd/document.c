@@ -36,21 +36,27 @@ static void add_indent(struct buffer *out, unsigned level)
 }
 
 /* json_quote() escapes C0 only; DEL and C1 (U+0080 to U+009F, in UTF-8 from C2 80 on) steer some
- * terminals too. */
+ * terminals too, and U+2028 and U+2029 (E2 80 A8 and A9) end a line for readers of YAML 1.1. */
 static void add_quoted(struct buffer *out, struct text t)
 {
     cleanup(buffer_release) struct buffer quoted = { 0 };
     buffer_init(&quoted, &memory_heap, SCALAR_MAX);
     json_quote(&quoted, t);
-    for (size_t i = 0; i < quoted.size; i++) {
-        uint8_t byte = (uint8_t)quoted.data[i];
-        uint8_t next = i + 1 < quoted.size ? (uint8_t)quoted.data[i + 1] : 0;
+    struct text rest = buffer_text(&quoted);
+    for (size_t size; rest.size > 0; rest = text_skip(rest, size)) {
+        uint8_t byte = (uint8_t)rest.data[0];
+        uint8_t next = rest.size > 1 ? (uint8_t)rest.data[1] : 0;
+        bool is_line_end = text_starts_with(rest, TEXT("\xe2\x80\xa8")) ||
+                           text_starts_with(rest, TEXT("\xe2\x80\xa9"));
+        size = is_line_end ? 3 : byte == 0xc2 && next >= 0x80 && next <= 0x9f ? 2 : 1;
         if (byte == 0x7f)
             buffer_add(out, TEXT("\\u007f"));
-        else if (byte == 0xc2 && next >= 0x80 && next <= 0x9f)
-            buffer_printf(out, "\\u00%02x", (unsigned)(uint8_t)quoted.data[++i]);
+        else if (size == 2)
+            buffer_printf(out, "\\u00%02x", (unsigned)next);
+        else if (size == 3)
+            buffer_printf(out, "\\u20%02x", (unsigned)(uint8_t)rest.data[2] - 0x80);
         else
-            buffer_add_byte(out, quoted.data[i]);
+            buffer_add_byte(out, rest.data[0]);
     }
     out->failed = out->failed || quoted.failed;
 }

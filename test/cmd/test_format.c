@@ -6,6 +6,7 @@
 #include "cmd/exit_code.h"
 #include "cmd/record.h"
 #include "cmd/table.h"
+#include "wire/yaml_read.h"
 
 static const struct terminal no_terminal = { .is_live = false };
 
@@ -216,6 +217,24 @@ static void test_json_escapes_what_steers_a_terminal(void **state)
     assert_lacks(&out, "\xc2\x9b");
     assert_lacks(&out, "\033");
     assert_has(&out, "\\u009b\\u007f\xc3\xa9\"]");
+    buffer_release(&out);
+    arena_release(&arena);
+}
+
+static void test_no_text_ends_a_line_for_a_reader_of_yaml(void **state)
+{
+    struct arena arena;
+    struct buffer out = empty(), json = empty();
+    (void)state;
+    arena_init(&arena, &memory_heap, 1024 * 1024);
+    const char *texts = "{\"a\xe2\x80\xa8 b\":\"c\xe2\x80\xa9 d\\u0085\xe2\x80\xaa\"}";
+
+    document_add_yaml(&out, parse(&arena, texts));
+
+    assert_is(&out, "\"a\\u2028 b\": \"c\\u2029 d\\u0085\xe2\x80\xaa\"\n");
+    assert_true(yaml_to_json(buffer_text(&out), &json, NULL));
+    assert_is(&json, "{\"a\xe2\x80\xa8 b\":\"c\xe2\x80\xa9 d\xc2\x85\xe2\x80\xaa\"}");
+    buffer_release(&json);
     buffer_release(&out);
     arena_release(&arena);
 }
@@ -503,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_colours_are_for_terminals_that_want_them),
         cmocka_unit_test(test_json_keeps_order_and_numbers_as_they_were_written),
         cmocka_unit_test(test_json_escapes_what_steers_a_terminal),
+        cmocka_unit_test(test_no_text_ends_a_line_for_a_reader_of_yaml),
         cmocka_unit_test(test_yaml_quotes_what_it_would_misread),
         cmocka_unit_test(test_ages_have_two_units_at_most),
         cmocka_unit_test(test_a_live_record_is_shown_in_full),
