@@ -4,13 +4,14 @@
 
 BUILD = build
 ASAN = build-asan
+FUZZ = build-fuzz
 DEB = build-deb
 PREFIX = /usr/local
 ARGS =
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two apt-get at once would lock each other out; ninja is parallel enough
-.PHONY: help run build test check asan bench docs format install deb deps clean
+.PHONY: help run build test check asan fuzz bench docs format install deb deps clean
 
 help: # print this list
 	@awk -F ': .*# |: # ' '/^[a-z]+:.*# / { printf "make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -30,6 +31,9 @@ check: deps-check build # style, floors, purity, printed documents, scripts
 
 asan: deps-check $(ASAN)/build.ninja # all tests under ASan and UBSan, compiled with clang
 	@tool/run-tests $(ASAN) --label 'under ASan and UBSan' --timeout-multiplier 4 $(ARGS)
+
+fuzz: deps-fuzz $(FUZZ)/build.ninja # a minute of fuzzing for each decoder; TARGET=selector runs one, FUZZ_SECONDS=600 longer
+	@TARGET="$(TARGET)" tool/fuzz $(FUZZ)
 
 bench: deps-build $(BUILD)/build.ninja # measure
 	@ninja --quiet -C $(BUILD)
@@ -51,11 +55,11 @@ deb: deps-check # make a Debian package in build-deb/
 deps: deps-check # install every package that building, testing and checking need
 
 clean: # remove what was built
-	@rm -rf $(BUILD) $(ASAN) $(DEB)
+	@rm -rf $(BUILD) $(ASAN) $(FUZZ) $(DEB)
 
 # The rest is for the targets above.
-.PHONY: deps-build deps-test deps-check
-deps-build deps-test deps-check:
+.PHONY: deps-build deps-test deps-check deps-fuzz
+deps-build deps-test deps-check deps-fuzz:
 	@tool/deps $(@:deps-%=%)
 
 $(BUILD)/build.ninja: | deps-build
@@ -64,3 +68,8 @@ $(BUILD)/build.ninja: | deps-build
 $(ASAN)/build.ninja: | deps-check
 	@CC=clang meson setup $(ASAN) --buildtype=debugoptimized -Db_lundef=false \
 		-Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all
+
+$(FUZZ)/build.ninja: | deps-fuzz
+	@CC=clang meson setup $(FUZZ) --buildtype=debugoptimized -Dfuzz=true -Db_lundef=false \
+		-Db_sanitize=address,undefined -Dc_link_args=-fprofile-instr-generate \
+		-Dc_args='-fno-sanitize-recover=all -fsanitize=fuzzer-no-link -fprofile-instr-generate -fcoverage-mapping'
