@@ -17,9 +17,10 @@
  * Framing: ambiguous lengths, unknown codings, a bare LF or a lone CR, folded lines, NUL, surplus
  * blanks and other breaches of RFC 9112 in a head are refused with 400 (http_head.c), and every
  * refusal closes. Between chunks libmicrohttpd takes a bare LF for a line end; therefore a
- * connection is closed after a chunked body: nothing behind one is ever a request. Empty lines
- * before a request line are passed over, as are lines that begin with a NUL. A method may be any
- * token.
+ * connection is closed after a chunked body: nothing behind one is ever a request. What it leaves
+ * no trace of: empty lines and lines that begin with a NUL are passed over before a request line,
+ * and a line that is a colon or a NUL and a bare LF ends a head as an empty line does. A method may
+ * be any token.
  *
  * Threads: with `io_threads` connections are held by that many threads, each with a loop, a
  * listener on the same port, and a table of descriptors of its own, so that the limit of open
