@@ -340,7 +340,9 @@ static bool had_its_time(const struct witness *w, const struct change *change, s
     if (change->cause == CAUSE_TIMEOUT &&
         now - a->assigned_at - witness_outage(w, a->assigned_at, now) <
             r->config.instance_deadline_ms)
-        return blame(err, w, change->slot, "failed by its deadline, and had less time");
+        return blame(err, w, change->slot, "failed by its deadline, and had %lld ms of %lld",
+                     (long long)(now - a->assigned_at - witness_outage(w, a->assigned_at, now)),
+                     (long long)r->config.instance_deadline_ms);
     if (change->cause == CAUSE_UNHEALTHY &&
         now - a->on_target_since - witness_outage(w, a->on_target_since, now) <
             r->config.health_deadline_ms)

@@ -186,7 +186,10 @@ static void jump_clock(struct model *m)
     if (most == 0 || !model_chance(m, SHARE_OF_JUMPS))
         return;
     model_count(m, FAULT_CLOCK);
-    m->clock_ahead_ms += sim_dice_between(&m->dice, -most, most);
+    int64_t by = sim_dice_between(&m->dice, -most, most);
+    m->clock_ahead_ms += by;
+    if (by < 0) /* what was seen of the time that comes again says nothing */
+        m->witness.outage_count = 0;
 }
 
 void server_come_up(struct model *m)
@@ -237,6 +240,7 @@ void server_confirm(struct model *m)
         return;
     m->confirm.done = on_confirmed;
     m->is_confirming = engine_confirm(m->engine, &m->confirm, NULL);
+    m->witness.is_starved = true; /* what was held goes on with the next tick */
     server_turn(m);
     if (m->fleet)
         server_arm_tick(m);
