@@ -19,9 +19,9 @@
     X(SQL_APPEND,     "INSERT INTO journal(seq, batch, crc, chain) VALUES(?1, ?2, ?3, ?4)")         \
     X(SQL_JOURNAL,    "SELECT seq, batch, crc, chain FROM journal ORDER BY seq")                    \
     X(SQL_TRIM,       "DELETE FROM journal WHERE seq <= ?1")                                        \
-    X(SQL_FIND_CRC,   "SELECT crc FROM kv WHERE key = ?1")                                          \
-    X(SQL_PUT,        "INSERT INTO kv(key, value, crc) VALUES(?1, ?2, ?3) "                         \
-                      "ON CONFLICT(key) DO UPDATE SET value = excluded.value, crc = excluded.crc")  \
+    X(SQL_CRCS,       "SELECT key, crc FROM kv WHERE key >= ?1 ORDER BY key")                       \
+    X(SQL_INSERT,     "INSERT INTO kv(key, value, crc) VALUES(?1, ?2, ?3)")                         \
+    X(SQL_UPDATE,     "UPDATE kv SET value = ?2, crc = ?3 WHERE key = ?1")                          \
     X(SQL_DELETE,     "DELETE FROM kv WHERE key = ?1")                                              \
     X(SQL_FROM,       "SELECT key, value, crc FROM kv WHERE key >= ?1 ORDER BY key")                \
     X(SQL_FROM_TO,    "SELECT key, value, crc FROM kv WHERE key >= ?1 AND key < ?2 ORDER BY key")   \
@@ -39,8 +39,10 @@ enum sqlite_statement {
         SQL_COUNT
 };
 
-/* What kv holds: the journal up to and including `seq`, as `rows` rows with this digest. Kept in
- * the meta row `folded`, which changes in the same transaction as kv. */
+/* What kv holds: the journal up to and including `seq`, as `rows` rows with this digest. Of a key
+ * that journal rows after `seq` change too it may hold a newer value, or have lost it already: who
+ * reads both tables together never sees the difference. Kept in the meta row `folded`, which
+ * changes in the same transaction as kv. */
 struct sqlite_mark {
     uint64_t seq, chain, rows, digest;
 };
@@ -66,6 +68,8 @@ struct sqlite_reserve {
 
 #define SQLITE_PAGE_BYTES 4096
 
+struct sqlite_fold; /* under way; see fold.c */
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
@@ -78,7 +82,8 @@ struct store {
     uint64_t pending_bytes;     /* of the batches after folded.seq */
     int wal_pages;              /* in the write-ahead log since it was last emptied */
     struct buffer encoded;      /* the batch being appended */
-    size_t slice_bytes;         /* how much one fold takes; follows the speed of the disk */
+    struct sqlite_fold *fold;   /* NULL: none is under way */
+    size_t slice_bytes;         /* how much one step of it takes; follows the speed of the disk */
     int64_t pending_since_ms;   /* monotonic: when the oldest unfolded row came; 0: none waits */
     int64_t full_since_ms;      /* monotonic: when folding last met a full disk; 0: it did not */
     int64_t looked_at_files_ms; /* monotonic */
@@ -132,11 +137,14 @@ enum store_result sqlite_journal_append(struct store *s, const struct store_batc
                                         struct err *err);
 
 /* fold.c */
-/* One transaction: moves at least one row, and about `bytes` of the oldest, from journal to kv.
- * RETRY: the disk is full or there is no memory, and nothing changed. */
-enum store_result sqlite_fold_slice(struct store *s, size_t bytes, struct err *err);
+/* One transaction: moves about `bytes` from journal to kv, in order of keys. The rows they come
+ * from are deleted by the step that moves the last of them. RETRY: the disk is full or there is no
+ * memory, and nothing changed. */
+enum store_result sqlite_fold_step(struct store *s, size_t bytes, struct err *err);
 /* Folds everything that waits. */
 enum store_result sqlite_fold_all(struct store *s, struct err *err);
+/* Forgets how far folding was; what was moved stays moved. */
+void sqlite_fold_end(struct store *s);
 
 /* meta.c: rows of the table meta, each with its CRC */
 #define SQLITE_META_SIZE 160 /* longest value */

@@ -148,7 +148,8 @@ static bool configure(struct store *s, struct err *err)
     int code = sqlite_exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                               "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;"
                               "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
-                              "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF");
+                              "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;"
+                              "PRAGMA secure_delete = OFF");
     if (code == SQLITE_OK)
         code = sqlite_exec(s, ceiling);
     int64_t is_wal = 0, synchronous = 0;

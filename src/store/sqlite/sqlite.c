@@ -61,7 +61,7 @@ static bool is_folding_full(const struct store *s, int64_t now)
 
 static enum store_result fold(struct store *s, size_t bytes, int64_t now, struct err *err)
 {
-    enum store_result result = sqlite_fold_slice(s, bytes, err);
+    enum store_result result = sqlite_fold_step(s, bytes, err);
     s->full_since_ms = result == STORE_RETRY ? now : 0;
     s->pending_since_ms = s->folded.seq < s->seq ? now : 0;
     return result;
@@ -280,6 +280,7 @@ static struct store_stats stats(struct store *s)
 
 static void release(struct store *s)
 {
+    sqlite_fold_end(s);
     sqlite_finalize_all(s);
     sqlite3_close(s->db);
     sqlite_reserve_close(s);
