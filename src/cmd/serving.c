@@ -57,7 +57,7 @@ static void on_tick(void *ctx)
 {
     struct serving *s = ctx;
     int64_t now = engine_now(s->engine);
-    if (s->ticked_at > 0 && now - s->ticked_at > GAP_MS)
+    if (now - s->ticked_at > GAP_MS)
         engine_stood_still(s->engine, now - s->ticked_at);
     s->ticked_at = now;
     engine_tick(s->engine);
@@ -225,6 +225,7 @@ static bool open_parts(struct serving *s, struct err *err)
     s->waker = loop_waker_new(loop, on_bell, s, err);
     if (!s->waker || !load_tokens(s, err) || !open_engine(s, err))
         return false;
+    s->ticked_at = engine_now(s->engine);
     s->timer = loop_every(loop, TICK_MS, on_tick, s, err);
     if (!s->timer || !open_http(s, err))
         return false;

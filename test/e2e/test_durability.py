@@ -4,6 +4,7 @@
 # The clients remember what was acknowledged and what they saw; after each start all of it must be
 # there, and the journal must be one story without gaps from the first entry to the last.
 import collections
+import os
 import random
 import threading
 import time
@@ -11,7 +12,7 @@ import time
 import kit
 
 SEED = 20310101
-KILLS = 15
+KILLS = int(os.environ.get("DIDES_KILLS", "30"))
 AGENTS = 36
 BATCH = 5
 
@@ -26,6 +27,8 @@ class Memory:
         self.maybe_reports = collections.defaultdict(list)  # instance: sent since, without an answer
         self.deploys = {}                                 # id: code version, acknowledged
         self.maybe_deploys = set()                        # code versions
+        self.unanswered = None                            # the deploy to be asked for again: its key, its body
+        self.repeated = 0                                 # so many were
         self.told = set()                                 # (instance, rollout) whose order an agent heard
         self.events = []                                  # everything the stream has sent
         self.faults = []
@@ -97,20 +100,30 @@ class Load:
         time.sleep(0.004)
 
     def deploy_more(self, client, _):
-        if client.get("/deploy/status").json()["count"] > 0 or not self.may_deploy.is_set():
-            time.sleep(0.005)
-            return
-        with self.memory.lock:
-            serial = len(self.memory.deploys) + len(self.memory.maybe_deploys)
+        """One with an unknown outcome is asked for again with its key, until there is an answer."""
+        memory = self.memory
+        if memory.unanswered is None:
+            if client.get("/deploy/status").json()["count"] > 0 or not self.may_deploy.is_set():
+                time.sleep(0.005)
+                return
+            serial = len(memory.deploys)
             code = f"2.{serial}" + ("-bad" if serial % 3 == 2 else "")
-            self.memory.maybe_deploys.add(code)
-        answer = client.post("/deploy", kit.deploy_body(code, {"env": "prod"}, batch_size=BATCH, failure_threshold=3))
-        with self.memory.lock:
+            with memory.lock:
+                memory.maybe_deploys.add(code)
+            memory.unanswered = (f"key-of-{code}", code)
+        else:
+            memory.repeated += 1
+        key, code = memory.unanswered
+        body = kit.deploy_body(code, {"env": "prod"}, batch_size=BATCH, failure_threshold=3)
+        answer = client.post("/deploy", body, headers={"Idempotency-Key": key})
+        with memory.lock:
             if answer.status == 201:
-                self.memory.deploys[answer.json()["id"]] = code
-            elif answer.status != 409:
+                if memory.deploys.setdefault(answer.json()["id"], code) != code:
+                    raise AssertionError(f"two keys have one rollout: {answer}")
+                memory.maybe_deploys.discard(code)
+                memory.unanswered = None
+            elif answer.status != 409:  # that of before is still live: it was not this one
                 raise AssertionError(f"deploy: {answer}")
-            self.memory.maybe_deploys.discard(code)
 
     def watch(self, client, _):
         events = self.memory.events
@@ -152,6 +165,8 @@ class Kills(kit.Case):
             for number, code in memory.deploys.items():
                 self.assertEqual(code, records[number]["request"]["code_version"])
             known = set(memory.deploys.values()) | memory.maybe_deploys
+            made = [r["request"]["code_version"] for r in records.values() if r["rollback_of"] is None]
+            self.assertEqual(len(made), len(set(made)), "a key had two effects")
             for record in records.values():
                 if record["rollback_of"] is None:
                     self.assertIn(record["request"]["code_version"], known)
@@ -228,6 +243,7 @@ class Kills(kit.Case):
         self.assertEqual(0, server.metrics()["dides_invariant_violations_total"])
         records = server.ask("GET", "/deploy").json()["deployments"]
         print(f"{KILLS} kills, {len(load.memory.labels)} registrations, {len(records)} rollouts, "
+              f"{load.memory.repeated} asked for again, "
               f"{len(load.memory.events)} events seen ", end="")
         self.assertGreater(len(records), 3)
 
