@@ -10,6 +10,7 @@
 
 #define PROBE_EVERY_MS     1000 /* while the store refuses: how often it is asked again */
 #define ALIVE_EVERY_MS     5000 /* while a rollout is live: how old the stored clock may be (K7) */
+#define AHEAD_SHRINKS      16 /* by so little of what passes, until time is that of the clock again */
 #define CHECK_EVERY_MS     1000
 #define CHECK_SLOTS        500u   /* instances looked at in one check */
 #define CHECK_ALL_BELOW    20000u /* smaller fleets are recounted whole, every minute */
@@ -99,7 +100,9 @@ const struct journal *engine_journal(const struct engine *e)
 
 int64_t engine_now(const struct engine *e)
 {
-    int64_t now = e->clock.now_ms(e->clock.self);
+    int64_t clock = e->clock.now_ms(e->clock.self);
+    int64_t ahead = e->ahead_ms - (clock - e->ahead_since) / AHEAD_SHRINKS;
+    int64_t now = ahead > 0 ? clock + ahead : clock;
     return now > e->fleet.now ? now : e->fleet.now;
 }
 

@@ -98,8 +98,8 @@ void engine_delete(struct engine *engine, struct text key, bool failed);
  * forgotten. False: the visitor's. */
 typedef bool engine_other_fn(void *ctx, struct text key, struct text value, struct err *err);
 bool engine_each_other(struct engine *engine, engine_other_fn *visit, void *ctx, struct err *err);
-/* The time of the newest command, or what the clock shows if that is later: ms since the epoch,
- * never going back, not even when a server starts with a clock behind that of the one before. */
+/* ms since the epoch, never going back: when a server starts with a clock behind that of the one
+ * before, time goes on from there, a little slower until the clock has caught up. */
 int64_t engine_now(const struct engine *engine);
 bool engine_is_settled(const struct engine *engine, uint64_t round);
 

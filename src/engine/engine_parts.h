@@ -47,6 +47,8 @@ struct engine {
     int64_t failing_since;  /* while frozen */
     int64_t alive_at;       /* the clock of the newest batch */
     int64_t stood_still_ms; /* not yet added to deadlines */
+    int64_t ahead_ms; /* of the clock, which was behind the stored one when the engine was loaded */
+    int64_t ahead_since; /* what the clock showed then */
 
     struct engine_waiter *waiters, **last_waiter;
     struct engine_reader *readers;

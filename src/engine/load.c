@@ -113,8 +113,11 @@ static bool finish(struct loading *l)
     int64_t now = e->clock.now_ms(e->clock.self);
     int64_t stood_still = l->stopped_at > 0 && now > l->stopped_at ? now - l->stopped_at : 0;
     /* Time never goes back, even when the clock of a machine does. */
-    if (l->stopped_at > now)
+    if (l->stopped_at > now) {
+        e->ahead_ms = l->stopped_at - now;
+        e->ahead_since = now;
         now = l->stopped_at;
+    }
     e->alive_at = e->seen.began_at = now;
     return fleet_finish_loading(fleet, now, stood_still, l->err);
 }

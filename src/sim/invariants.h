@@ -74,7 +74,8 @@ struct witness {
     struct outage outages[OUTAGES_MAX];
     uint32_t outage_count;
     bool lacks_memory;
-    bool is_starved; /* the server was refused memory: what it could not decide comes with a tick */
+    bool is_starved; /* the server had no memory or no store: what it could not decide comes with a
+                        tick */
 };
 
 void witness_init(struct witness *w, bool is_small);

@@ -20,7 +20,8 @@ static const struct err no_memory = { .code = ERR_MEMORY, .text = "no memory for
 
 static int64_t clock_now(void *self)
 {
-    return model_clock(self);
+    const struct model *m = self;
+    return m->now + m->clock_ahead_ms;
 }
 
 static void write_log(void *self, enum log_level level, const char *message,
@@ -163,8 +164,6 @@ void server_crash(struct model *m, bool is_asked)
     assert(m->has_engine);
     bool was_paused = m->now < m->paused_until; /* of that the next one hears as of an outage */
     m->died_at = model_clock(m) - (was_paused ? m->now - m->paused_at : 0);
-    if (m->died_at < m->fleet->now)
-        m->died_at = m->fleet->now; /* its clock was behind */
     m->drops++;
     model_set_timer(m, TIMER_COMMIT, TIMERS_NEVER);
     model_set_timer(m, TIMER_TICK, TIMERS_NEVER);
@@ -230,6 +229,7 @@ static void on_confirmed(struct engine_confirm *confirm, enum engine_outcome out
 {
     struct model *m = (struct model *)(void *)((char *)confirm - offsetof(struct model, confirm));
     m->is_confirming = false;
+    m->starved_until = m->now + MODEL_STARVED_MS; /* what was held goes on with the next tick */
     if (outcome == ENGINE_DURABLE && !m->is_gone)
         model_tell(m, "an operator confirms the old copy");
 }
@@ -240,7 +240,6 @@ void server_confirm(struct model *m)
         return;
     m->confirm.done = on_confirmed;
     m->is_confirming = engine_confirm(m->engine, &m->confirm, NULL);
-    m->witness.is_starved = true; /* what was held goes on with the next tick */
     server_turn(m);
     if (m->fleet)
         server_arm_tick(m);
@@ -263,7 +262,7 @@ void server_resume(struct model *m)
     int64_t stood_still = m->paused_until - m->paused_at;
     if (m->paused_at == 0)
         return;
-    int64_t until = m->paused_until + m->clock_ahead_ms;
+    int64_t until = model_clock(m) - (m->now - m->paused_until);
     m->paused_at = 0;
     if (stood_still <= GAP_MS)
         return;

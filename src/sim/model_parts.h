@@ -12,6 +12,7 @@
 
 #define MODEL_TICK_MS      100   /* how often the shipped server looks at its timers */
 #define MODEL_RECONCILE_MS 1000  /* and evaluates live rollouts without a reason */
+#define MODEL_STARVED_MS   2000  /* so late does a decision come at most that could not be taken */
 #define OPERATOR_UNSETTLED 16    /* steps that wait for a commit; more wait for their turn */
 #define MODEL_CALL_MS      10000 /* an answer that takes longer is a lost one */
 
@@ -175,6 +176,7 @@ struct model {
     struct engine_confirm confirm;
     bool is_confirming;
     struct server_memory memory;
+    int64_t starved_until;   /* decisions may be late, for want of memory or of a store */
     uint64_t refused_before; /* allocations, when the witness looked last */
     int64_t commit_due;      /* when the store is done with what it was given last */
     bool is_dying;           /* the store has failed: it ends at the end of this turn */
@@ -222,10 +224,10 @@ static inline uint32_t model_agent_item(uint32_t agent)
     return MODEL_TIMERS + agent;
 }
 
-/* The clock that a server of the model reads. */
+/* The time of the server; of the next one while none runs. */
 static inline int64_t model_clock(const struct model *m)
 {
-    return m->now + m->clock_ahead_ms;
+    return m->engine ? engine_now(m->engine) : m->now + m->clock_ahead_ms;
 }
 
 /* Whether a server runs that does something. */

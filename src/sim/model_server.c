@@ -63,7 +63,7 @@ void server_arm_tick(struct model *m)
 {
     int64_t due = fleet_next_due(m->fleet);
     if (due != TIMERS_NEVER)
-        due -= m->clock_ahead_ms;
+        due -= model_clock(m) - m->now;
     if (m->fleet->live_count > 0 && m->reconciled_at + MODEL_RECONCILE_MS < due)
         due = m->reconciled_at + MODEL_RECONCILE_MS;
     if (m->fleet->is_frozen && m->now + MODEL_RECONCILE_MS < due)
@@ -131,10 +131,9 @@ static void witness(struct model *m, enum event_kind kind, uint32_t slot, bool i
                            .is_changing = is_changing || has_effects(m->fleet),
                            .slot = slot };
     model_note_changes(m);
-    if (m->memory.refused != m->refused_before)
-        m->witness.is_starved = true;
-    else if (kind == EVENT_TICK)
-        m->witness.is_starved = false;
+    if (m->memory.refused != m->refused_before || m->fleet->is_frozen)
+        m->starved_until = m->now + MODEL_STARVED_MS;
+    m->witness.is_starved = m->now < m->starved_until;
     m->refused_before = m->memory.refused;
     if (!witness_event(&m->witness, &event, &err))
         model_break(m, &err);
