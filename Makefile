@@ -35,7 +35,7 @@ asan: deps-check $(ASAN)/build.ninja # all tests under ASan and UBSan, compiled 
 fuzz: deps-fuzz $(FUZZ)/build.ninja # a minute of fuzzing for each decoder; TARGET=selector runs one, FUZZ_SECONDS=600 longer
 	@TARGET="$(TARGET)" tool/fuzz $(FUZZ)
 
-bench: deps-build $(BUILD)/build.ninja # measure
+bench: deps-bench $(BUILD)/build.ninja # measure
 	@ninja --quiet -C $(BUILD)
 	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose $(ARGS)
 
@@ -58,8 +58,8 @@ clean: # remove what was built
 	@rm -rf $(BUILD) $(ASAN) $(FUZZ) $(DEB)
 
 # The rest is for the targets above.
-.PHONY: deps-build deps-test deps-check deps-fuzz
-deps-build deps-test deps-check deps-fuzz:
+.PHONY: deps-build deps-test deps-check deps-fuzz deps-bench
+deps-build deps-test deps-check deps-fuzz deps-bench:
 	@tool/deps $(@:deps-%=%)
 
 $(BUILD)/build.ninja: | deps-build
