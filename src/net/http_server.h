@@ -19,8 +19,8 @@
  * refusal closes. Between chunks libmicrohttpd takes a bare LF for a line end; therefore a
  * connection is closed after a chunked body: nothing behind one is ever a request. What it leaves
  * no trace of: empty lines and lines that begin with a NUL are passed over before a request line,
- * and a line that is a colon or a NUL and a bare LF ends a head as an empty line does. A method may
- * be any token.
+ * a NUL and a bare LF end a line as CRLF does, and a line of a colon and a bare LF ends a head as
+ * an empty one does; nginx and haproxy send none of that on as it came. A method may be any token.
  *
  * Threads: with `io_threads` connections are held by that many threads, each with a loop, a
  * listener on the same port, and a table of descriptors of its own, so that the limit of open
