@@ -149,7 +149,7 @@ static void handle(void *ctx, struct http_exchange *x, const struct http_request
     }
     size_t size = call_size(request) + sizeof *r + r->fields_size;
     if (!mailbox_post_bounded(&f->up, &r->word.letter, size, &waiting_max)) {
-        http_answer_error(x, 503, ERR_UNAVAILABLE, "too many requests are waiting");
+        http_answer_error(x, 503, ERR_FULL, "too many requests are waiting");
         http_relayed_drop(r);
         return;
     }

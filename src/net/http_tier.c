@@ -11,8 +11,10 @@
 #include <assert.h>
 
 #define TIER_CONNECTIONS 1024
-#define RUNS_PER_CALL    4 /* then other descriptors have their turn */
-#define STUCK_PAUSE_MS   5
+#define TIER_CONNECTIONS_OF_ONE                                                                    \
+    128                  /* of several threads: there every request waits for the owner */
+#define RUNS_PER_CALL  4 /* then other descriptors have their turn */
+#define STUCK_PAUSE_MS 5
 
 /* ---- running -------------------------------------------------------------------------------- */
 
@@ -140,10 +142,12 @@ bool http_tiers_open(struct http_server *server, struct err *err)
 struct http_tier *http_tier_with_room(struct http_server *server, enum http_size size)
 {
     struct http_tier *first = NULL;
+    const bool is_only = !server->part.connections_open;
+    const unsigned most = is_only ? TIER_CONNECTIONS : TIER_CONNECTIONS_OF_ONE;
     for (struct http_tier *tier = server->tiers; tier; tier = tier->next) {
         if (tier->size != size)
             continue;
-        if (tier->connections < TIER_CONNECTIONS)
+        if (tier->connections < most)
             return tier;
         if (!first)
             first = tier;
