@@ -269,15 +269,23 @@ bool settings_read_pair(struct settings *s, const char *pair, struct err *err)
     return blame(err, where, false, &why);
 }
 
+const char *setting_flag(const char *key, char space[static SETTING_FLAG_SIZE])
+{
+    snprintf(space, SETTING_FLAG_SIZE, "--%s", key);
+    for (char *c = space; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+    return space;
+}
+
 bool settings_read_flag(struct settings *s, const char *key, const char *value, struct err *err)
 {
-    char where[64];
+    char where[SETTING_FLAG_SIZE];
     struct err why = { .code = ERR_NONE };
     bool is_alias;
     assert(json_table_find(&settings_table, text_from(key), 0, &is_alias) >= 0);
     if (read_value(s, text_from(key), text_from(value), SETTING_FROM_FLAG, &why))
         return true;
-    snprintf(where, sizeof where, "--%s", key);
+    setting_flag(key, where);
     return blame(err, where, false, &why);
 }
 

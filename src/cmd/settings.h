@@ -107,7 +107,7 @@ bool settings_read_file(struct settings *s, const char *path, struct err *err);
  * command line client's, service links of an orchestrator) unless one looks like a misspelt key. */
 bool settings_read_environment(struct settings *s, char *const *environment, struct err *err);
 bool settings_read_pair(struct settings *s, const char *pair, struct err *err); /* "KEY=VALUE" */
-/* `key` is one of the list: the flag has its name. */
+/* `key` is one of the list: the flag has its name, with dashes. */
 bool settings_read_flag(struct settings *s, const char *key, const char *value, struct err *err);
 
 /* What no single key can tell: bounds that cross, entries that contradict each other, and a server

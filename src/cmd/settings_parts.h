@@ -12,6 +12,9 @@ extern const char *const setting_defaults[SETTING_COUNT]; /* as one would write 
 bool setting_is_address(enum setting row);
 /* "DIDES_HEARTBEAT_MIN" */
 void setting_variable(enum setting row, struct buffer *out);
+/* "--io-threads"; written into `space` and returned. */
+#define SETTING_FLAG_SIZE 64
+const char *setting_flag(const char *key, char space[static SETTING_FLAG_SIZE]);
 /* The present value in YAML. */
 void setting_write_value(const struct settings *s, enum setting row, struct buffer *out);
 /* "default", "file conf.yaml", "environment DIDES_DATA", "--set", "--listen" */

@@ -61,6 +61,7 @@ void setting_write_value(const struct settings *s, enum setting row, struct buff
 
 void setting_write_source(const struct settings *s, enum setting row, struct buffer *out)
 {
+    char flag[SETTING_FLAG_SIZE];
     char space[ERR_EXCERPT_SIZE];
     switch ((enum setting_source)s->sources[row]) {
     case SETTING_FROM_DEFAULT: buffer_add(out, TEXT("default")); break;
@@ -70,7 +71,9 @@ void setting_write_source(const struct settings *s, enum setting row, struct buf
         setting_variable(row, out);
         break;
     case SETTING_FROM_SET: buffer_add(out, TEXT("--set")); break;
-    case SETTING_FROM_FLAG: buffer_printf(out, "--%s", settings_table.fields[row].name); break;
+    case SETTING_FROM_FLAG:
+        buffer_add(out, text_from(setting_flag(settings_table.fields[row].name, flag)));
+        break;
     }
 }
 

@@ -2,8 +2,9 @@
 # kit.py - what the end-to-end tests share: the real server as a child process, a small HTTP client,
 # a reader of event streams, scripted agents, and the closing lines that tool/run-tests counts.
 #
-# The program under test is the one named by the environment variable DIDES. Nothing here asserts how
-# long something takes: HANG_S only keeps a broken program from blocking the run for ever.
+# The program under test is the one named by the environment variable DIDES. With E2E_IO_THREADS=2 its
+# servers hold their connections on two threads, and every test must pass all the same. Nothing here
+# asserts how long something takes: HANG_S only keeps a broken program from blocking the run for ever.
 import atexit
 import ctypes
 import functools
@@ -292,6 +293,8 @@ class Server:
     def __init__(self, data, *, sets=(), arguments=(), variables=None, wrapper=()):
         self.data = str(data)
         self.command = [*wrapper, program(), "server", "--listen", "127.0.0.1:0", "--data", self.data]
+        if os.environ.get("E2E_IO_THREADS"):
+            self.command += ["--set", f"io_threads={os.environ['E2E_IO_THREADS']}"]
         for pair in sets:
             self.command += ["--set", pair]
         self.command += arguments
