@@ -8,10 +8,11 @@ FUZZ = build-fuzz
 DEB = build-deb
 PREFIX = /usr/local
 ARGS =
+SEEDS = 20000
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two apt-get at once would lock each other out; ninja is parallel enough
-.PHONY: help run build test check asan fuzz bench docs format install deb deps clean
+.PHONY: help run build test check asan fuzz seeds bench docs format install deb deps clean
 
 help: # print this list
 	@awk -F ': .*# |: # ' '/^[a-z]+:.*# / { printf "make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -34,6 +35,10 @@ asan: deps-check $(ASAN)/build.ninja # all tests under ASan and UBSan, compiled 
 
 fuzz: deps-fuzz $(FUZZ)/build.ninja # a minute of fuzzing for each decoder; TARGET=selector runs one, FUZZ_SECONDS=600 longer
 	@TARGET="$(TARGET)" tool/fuzz $(FUZZ)
+
+seeds: deps-build $(BUILD)/build.ninja # simulate SEEDS=20000 small fleets with all their faults
+	@ninja --quiet -C $(BUILD) dides
+	@$(BUILD)/dides sim --seeds $(SEEDS) --jobs "$$(nproc)" $(ARGS)
 
 bench: deps-bench $(BUILD)/build.ninja # measure
 	@ninja --quiet -C $(BUILD)

@@ -25,7 +25,7 @@
 
 struct sim_options {
     const char *server, *token, *seed;
-    uint64_t seeds;
+    uint64_t seeds, jobs;
     int64_t duration_ms;
     bool is_traced;
 };
@@ -290,8 +290,9 @@ static int run_file(const struct command *command, const char *path,
         return err.code == ERR_MEMORY || err.code == ERR_IO ? EXIT_OTHER : EXIT_USAGE;
     }
     if (run.plan.mode == PLAN_VIRTUAL) {
-        code = sim_virtual(
-            &run.plan, &(struct sim_virtual_options){ options->duration_ms, options->is_traced });
+        code = sim_virtual(&run.plan,
+                           &(struct sim_virtual_options){ .duration_ms = options->duration_ms,
+                                                          .is_traced = options->is_traced });
         plan_release(&run.plan);
         return code;
     }
@@ -321,7 +322,8 @@ static int run_sim(const struct command *command, int argc, char **argv)
     if (options.seeds == 0 && !options.seed)
         return wrong_usage(command, "which FILE.yaml describes the fleet?");
     return sim_swarm(seed, options.seeds ? options.seeds : 1,
-                     &(struct sim_virtual_options){ 0, options.is_traced });
+                     &(struct sim_virtual_options){ .is_traced = options.is_traced,
+                                                    .jobs = (uint32_t)options.jobs });
 }
 
 /* ---- the row -------------------------------------------------------------------------------- */
@@ -338,13 +340,15 @@ static const struct option_row rows[] = {
       .meaning = "source of every random choice, instead of the one in the file" },
     { .name = "seeds", .kind = OPTION_COUNT, .offset = offsetof(struct sim_options, seeds), .argument = "N",
       .meaning = "no file: draw N small fleets, with what happens to them, from seed 1 or --seed on" },
+    { .name = "jobs", .kind = OPTION_COUNT, .offset = offsetof(struct sim_options, jobs), .argument = "N",
+      .meaning = "with --seeds: in so many processes; what is printed does not depend on it" },
     { .name = "trace", .kind = OPTION_FLAG, .offset = offsetof(struct sim_options, is_traced),
       .meaning = "virtual mode: tell every event" },
 };
 /* clang-format on */
 static const char *const synopsis[] = {
     "FILE.yaml [--server URL] [--duration D] [--seed N] [--trace]",
-    "--seeds N [--seed FIRST] [--trace]",
+    "--seeds N [--seed FIRST] [--jobs N] [--trace]",
     NULL,
 };
 static const char *const details[] = {
@@ -385,6 +389,7 @@ static const struct command_example examples[] = {
     { "dides sim fleet.yaml --duration 10m", "Ten minutes of the fleet in the file" },
     { "dides sim fleet.yaml --server http://10.0.0.5:7420", "The same against another server" },
     { "dides sim --seeds 1000", "A thousand small fleets in virtual time, a few seconds" },
+    { "dides sim --seeds 20000 --jobs 2", "What a change has to pass; make seeds" },
     { "dides sim --seed 1137 --trace", "One of them again, event by event" },
     { NULL, NULL },
 };

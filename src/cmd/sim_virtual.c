@@ -7,7 +7,7 @@
 #include "cmd/exit_code.h"
 #include "cmd/sim_report.h"
 #include "cmd/terminal.h"
-#include "sim/swarm.h"
+#include "sim/model.h"
 
 #include <signal.h>
 #include <time.h>
@@ -26,7 +26,19 @@ static void on_signal(int number)
     is_interrupted = 1;
 }
 
-static void tell(void *ctx, int64_t at, const char *sentence)
+void sim_virtual_catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool sim_virtual_is_interrupted(void)
+{
+    return is_interrupted != 0;
+}
+
+void sim_virtual_tell(void *ctx, int64_t at, const char *sentence)
 {
     cleanup(buffer_release) struct buffer line = { 0 };
     (void)ctx;
@@ -38,17 +50,13 @@ static void tell(void *ctx, int64_t at, const char *sentence)
     terminal_write(stdout, &line);
 }
 
-/* `seed=<n> tick=<ms> I13 <sentence>`, and what happened before. */
-static void tell_violation(const struct model *model, uint64_t seed)
+void sim_virtual_add_violation(struct buffer *out, const struct model *model, uint64_t seed)
 {
-    cleanup(buffer_release) struct buffer out = { 0 };
-    buffer_init(&out, &memory_heap, SIM_REPORT_MAX);
-    buffer_printf(&out, "seed=%llu tick=%lld ", (unsigned long long)seed,
+    buffer_printf(out, "seed=%llu tick=%lld ", (unsigned long long)seed,
                   (long long)model_elapsed(model));
-    terminal_add(&out, text_from(model_broken(model)));
-    buffer_add_byte(&out, '\n');
-    model_tell_last(model, &out);
-    terminal_write(stdout, &out);
+    terminal_add(out, text_from(model_broken(model)));
+    buffer_add_byte(out, '\n');
+    model_tell_last(model, out);
 }
 
 /* ---- one file ------------------------------------------------------------------------------- */
@@ -103,9 +111,9 @@ static int judge(struct model *model, const struct plan *plan, uint64_t began_us
     cleanup(buffer_release) struct buffer out = { 0 };
     struct model_counts counts = model_counts(model);
     uint64_t took_ms = (sim_ticks_us() - began_us) / 1000 + 1;
-    if (!holds)
-        tell_violation(model, plan->seed);
     buffer_init(&out, &memory_heap, SIM_REPORT_MAX);
+    if (!holds)
+        sim_virtual_add_violation(&out, model, plan->seed);
     sim_report_model(&out, model);
     if (!terminal_write(stdout, &out))
         return EXIT_OTHER;
@@ -130,13 +138,11 @@ int sim_virtual(struct plan *plan, const struct sim_virtual_options *options)
         .settings = fleet_settings_default,
         .spread_ms = (int64_t)plan->instance_count * SPREAD_MS / SPREAD_FLEET,
         .is_traced = options->is_traced,
-        .told = tell,
+        .told = sim_virtual_tell,
     };
     model_options.settings.max_concurrent = plan->max_concurrent;
     uint64_t began_us = sim_ticks_us();
-    struct sigaction action = { .sa_handler = on_signal };
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    sim_virtual_catch_signals();
     if (!model_new(&model_options, &model, &err)) {
         remark("sim: %s", err.text);
         return EXIT_OTHER;
@@ -145,66 +151,4 @@ int sim_virtual(struct plan *plan, const struct sim_virtual_options *options)
     int code = judge(model, plan, began_us, holds);
     model_free(model);
     return code;
-}
-
-/* ---- many seeds ----------------------------------------------------------------------------- */
-
-static void add_counts(struct model_counts *sum, const struct model_counts *counts)
-{
-    sum->events += counts->events;
-    sum->checks += counts->checks;
-    sum->heartbeats += counts->heartbeats;
-    sum->updates += counts->updates;
-    sum->lost += counts->lost;
-    for (unsigned i = 0; i < FAULT_CLASS_COUNT; i++)
-        sum->faults[i] += counts->faults[i];
-}
-
-static bool swarm_one(uint64_t seed, const struct sim_virtual_options *options,
-                      struct model_counts *sum, uint64_t *hash)
-{
-    struct swarm *swarm = NULL;
-    struct err err = { .code = ERR_NONE };
-    struct swarm_options swarm_options = { .is_traced = options->is_traced,
-                                           .told = options->is_traced ? tell : NULL };
-    if (!swarm_new(seed, &swarm_options, &swarm, &err)) {
-        remark("sim: %s", err.text);
-        return false;
-    }
-    bool holds = swarm_run(swarm);
-    if (!holds)
-        tell_violation(swarm_model(swarm), seed);
-    struct model_counts counts = model_counts(swarm_model(swarm));
-    add_counts(sum, &counts);
-    *hash = *hash * 31 + model_hash(swarm_model(swarm));
-    swarm_free(swarm);
-    return holds;
-}
-
-int sim_swarm(uint64_t first, uint64_t count, const struct sim_virtual_options *options)
-{
-    struct model_counts sum = { 0 };
-    uint64_t began_us = sim_ticks_us(), done = 0, hash = 0;
-    struct sigaction action = { .sa_handler = on_signal };
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    bool holds = true;
-    for (; holds && done < count && !is_interrupted; done++)
-        holds = swarm_one(first + done, options, &sum, &hash);
-    cleanup(buffer_release) struct buffer out = { 0 };
-    buffer_init(&out, &memory_heap, SIM_REPORT_MAX);
-    sim_report_swarm(&out, done, &sum, hash, holds);
-    if (!terminal_write(stdout, &out))
-        return EXIT_OTHER;
-    fflush(stdout);
-    uint64_t took_ms = (sim_ticks_us() - began_us) / 1000 + 1;
-    remark("sim: %llu seeds in %llu.%03llu s, %llu seeds and %llu events per second",
-           (unsigned long long)done, (unsigned long long)(took_ms / 1000),
-           (unsigned long long)(took_ms % 1000), (unsigned long long)(done * 1000 / took_ms),
-           (unsigned long long)(sum.events * 1000 / took_ms));
-    bool is_whole = done == count || !holds; /* who asked for more must not take it for all */
-    if (!is_whole)
-        remark("sim: interrupted after %llu of %llu seeds", (unsigned long long)done,
-               (unsigned long long)count);
-    return holds && is_whole ? EXIT_DONE : EXIT_OTHER;
 }

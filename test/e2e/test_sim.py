@@ -49,11 +49,18 @@ class Sim(kit.Case):
         self.assertNotEqual(first.stdout, second.stdout)
 
     def test_seeds_are_drawn_the_same_in_two_processes(self):
-        first, second = (self.run_sim("--seeds", "40") for _ in range(2))
+        first, second = (self.run_sim("--seeds", "100") for _ in range(2))
 
         self.assertEqual(0, first.returncode, first.stdout)
         self.assertEqual(first.stdout, second.stdout)
-        self.assertRegex(first.stdout, r"seeds      40, \d+ events")
+        self.assertRegex(first.stdout, r"seeds      100, \d+ events")
+        self.assertRegex(first.stdout, r"faults     \d+: \d+ messages lost, ")
+
+    def test_several_processes_print_what_one_prints(self):
+        alone, together = self.run_sim("--seeds", "110"), self.run_sim("--seeds", "110", "--jobs", "3")
+
+        self.assertEqual(0, together.returncode, together.stdout)
+        self.assertEqual(alone.stdout, together.stdout)
 
     def test_a_seed_is_replayed_with_every_event(self):
         told = self.run_sim("--seed", "7", "--trace")
