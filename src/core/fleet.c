@@ -87,7 +87,7 @@ void fleet_share_version(struct fleet *fleet, struct version v)
 
 static void drop_instance_texts(struct fleet *fleet, struct instance_texts *texts)
 {
-    if (texts && --texts->users == 0)
+    if (--texts->users == 0)
         memory_give(fleet->memory, texts,
                     sizeof *texts + (size_t)texts->name_size + texts->ip_size);
 }

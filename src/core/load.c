@@ -58,7 +58,7 @@ bool fleet_finish_loading(struct fleet *fleet, int64_t now, int64_t stood_still_
     fleet_begin(fleet, now, TEXT("server"));
     fleet->started_at = now;
     if (!revive(fleet, &in_flight, err) || !fleet_reserve(fleet, in_flight, err) ||
-        !map_reserve(&fleet->keys, fleet->instance_count) || !place_derive(fleet))
+        !place_derive(fleet))
         return err_set(err, ERR_MEMORY, "no memory for the state that was stored");
     fleet->stood_still_ms = stood_still_ms;
     fleet_resume_clocks(fleet);

@@ -477,13 +477,13 @@ bool lots_has(const struct lots *lots, uint32_t lot, uint32_t class, uint32_t sl
 
 void lots_admit(struct lots *lots, uint32_t waves)
 {
-    for (uint32_t id = 0; id < lots->count * LOT_CLASSES && !lots->is_filling; id++) {
+    for (uint32_t id = 0; id < lots->count * LOT_CLASSES; id++) {
         const struct queue *q = queue_at(lots, id);
         uint32_t wave = lots->list[id / LOT_CLASSES].wave;
         if (wave >= lots->admitted && wave < waves && q->head != ORDERED_NONE)
             put(lots, id, QUEUE_READY);
     }
-    assert(waves >= lots->admitted);
+    assert(waves >= lots->admitted && !lots->is_filling);
     lots->admitted = waves;
 }
 

@@ -244,8 +244,8 @@ static void move(struct fleet *fleet, uint32_t slot, const struct placement *nex
     struct placement placed = effective(fleet, &inst->placed);
     struct rollout_live *left = counting(fleet, &placed);
     struct rollout_live *joined = counting(fleet, next);
-    bool stays = left == joined && placed.set == next->set &&
-                 (!is_candidate(next) || placed.lot == next->lot);
+    /* What changes of a candidate changes its queue. */
+    bool stays = left == joined && placed.set == next->set && !is_candidate(next);
     if (left && !stays)
         take_out_of_set(fleet, left, &placed, slot);
     count_instance(&fleet->tally, &placed, UINT32_MAX);

@@ -95,8 +95,8 @@ bool progress_may_take_available(const struct rollout *r)
 /* Asking parks what a full domain keeps back; no record knows of that. */
 bool progress_can_pick(const struct rollout *r)
 {
-    return r->state == ROLLOUT_RUNNING && !r->live->lots.fleet->is_held && r->stopped_at == 0 &&
-           progress_free_slots(r) > 0 && rollout_tally(r)->pending_online > 0 &&
+    return !r->live->lots.fleet->is_held && r->stopped_at == 0 && progress_free_slots(r) > 0 &&
+           rollout_tally(r)->pending_online > 0 &&
            lots_next(&r->live->lots, progress_may_take_available(r)) != ORDERED_NONE;
 }
 

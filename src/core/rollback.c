@@ -241,7 +241,7 @@ static struct rollout *newest_touching(const struct fleet *fleet, struct text se
         if (newest && number <= newest->number)
             continue;
         struct rollout *r = fleet_rollout(fleet, number);
-        if (r && !rollout_is_live(r) && r->rollback_of == 0 &&
+        if (r && !rollout_is_live(r) &&
             (!has_selector || text_equal(r->selector_text, selector_text)))
             newest = r;
     }

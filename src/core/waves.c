@@ -316,7 +316,7 @@ bool waves_lack_proof(const struct rollout *r)
 bool waves_can_promote(const struct rollout *r)
 {
     if (r->wave_state == WAVE_SOAKING)
-        return !r->is_soaked && !r->is_promoted;
+        return !r->is_soaked;
     return waves_gate(r) != NULL && r->gate_state == GATE_WAITING;
 }
 

@@ -118,6 +118,32 @@ static void test_one_without_a_name_keeps_the_address_that_it_is_known_by(void *
     assert_int_equal(s->fleet.instance_count, 1);
 }
 
+static void test_the_same_address_again_is_no_change(void **state)
+{
+    struct story *s = *state;
+    story_try_register(s, "web-01", "10.0.0.1", "zone=a");
+
+    story_try_register(s, "web-01", "10.0.0.1", "zone=a");
+
+    assert_int_equal(story_changes(s, CHANGE_UPDATED), 0);
+    story_try_register(s, "web-01", "10.0.0.2", "zone=a");
+    assert_int_equal(story_changes(s, CHANGE_UPDATED), 1);
+    assert_text(instance_ip(story_instance(s, "web-01")), "10.0.0.2");
+}
+
+static void test_a_late_report_of_one_that_is_done_counts(void **state)
+{
+    struct story *s = *state;
+    struct rollout_config config = story_config(1, 5);
+    story_fleet(s, 2, "", "1/a");
+    story_deploy(s, "", "2/b", &config);
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+
+    story_say_late(s, "web-01", "2/b", INSTANCE_FAILED);
+
+    assert_int_equal(story_member(s, "web-01"), MEMBER_FAILED);
+}
+
 /* ---- domains -------------------------------------------------------------------------------- */
 
 static bool waits_for(const struct story *s, const struct rollout *r, enum waiting_reason wanted)
@@ -284,6 +310,22 @@ static void test_an_order_without_a_state_is_derived_anew(void **state)
     assert_int_not_equal(story_member(s, "web-01"), MEMBER_NONE);
 }
 
+static void test_a_trail_that_names_no_wave_of_the_rollback_goes_last(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 2, "", "1/a");
+    struct rollout_config config = story_config(1, 5);
+    story_waves(s, &config, "one 1; rest");
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    story_say_all(s, "web-01 web-02", "2/b", INSTANCE_HEALTHY);
+    assert_int_equal(r->state, ROLLOUT_COMPLETED);
+    story_instance(s, "web-02")->trail_waves[0] = 99;
+
+    struct rollout *back = story_rollback(s, r->number, NULL);
+
+    assert_string_equal(story_wave_members(s, back, 1), "web-01 web-02");
+}
+
 static void test_one_that_fell_silent_in_the_future_is_counted_nowhere(void **state)
 {
     struct story *s = *state;
@@ -376,6 +418,21 @@ static void test_deadlines_that_an_outage_moved_stay_moved_until_that_is_durable
     assert_int_equal(s->fleet.stood_still_ms, 0);
 }
 
+static void test_an_outage_of_the_store_moves_no_clock_that_stands_still(void **state)
+{
+    struct story *s = *state;
+    struct rollout *r = story_one(s, NULL);
+    story_verb(s, r, VERB_PAUSE);
+    int64_t progressed_at = r->progressed_at;
+    story_command(s);
+
+    bool stood = fleet_stand_still(&s->fleet, HOUR, &s->err);
+
+    story_done(s);
+    assert_true(stood);
+    assert_int_equal(r->progressed_at, progressed_at);
+}
+
 /* ---- retention, intervals, words ------------------------------------------------------------ */
 
 static void test_rollouts_are_forgotten_by_age_and_a_few_at_a_time(void **state)
@@ -410,6 +467,8 @@ static void test_intervals_stay_within_their_bounds(void **state)
     assert_in_range(fleet_give_interval(&s->fleet, first), 1500, 2000);
     s->fleet.settings.target_rate = 1;
     assert_in_range(fleet_give_interval(&s->fleet, first), 2250, 3000);
+    s->fleet.settings.target_rate = 0; /* read as 1 */
+    assert_in_range(fleet_give_interval(&s->fleet, first), 2250, 3000);
     story_deploy(s, "", "2/b", NULL);
     assert_in_range(fleet_give_interval(&s->fleet, first), 2250, 3000);
 }
@@ -443,6 +502,8 @@ int main(void)
         STORY(test_attempts_are_counted_up_to_their_limit),
         STORY(test_an_order_that_was_never_given_says_nothing_after_the_end),
         STORY(test_one_without_a_name_keeps_the_address_that_it_is_known_by),
+        STORY(test_the_same_address_again_is_no_change),
+        STORY(test_a_late_report_of_one_that_is_done_counts),
         STORY(test_a_domain_that_has_room_again_is_not_waited_for),
         STORY(test_values_beyond_the_limit_are_one_domain),
         STORY(test_a_server_that_is_held_starts_rollouts_and_picks_nobody),
@@ -450,10 +511,12 @@ int main(void)
         STORY(test_a_soak_is_promoted_once_while_the_fleet_is_frozen),
         STORY(test_a_wave_beyond_the_last_is_read_as_the_last),
         STORY(test_an_order_without_a_state_is_derived_anew),
+        STORY(test_a_trail_that_names_no_wave_of_the_rollback_goes_last),
         STORY(test_one_that_fell_silent_in_the_future_is_counted_nowhere),
         STORY(test_a_rollback_whose_source_is_gone_restores_what_it_names_itself),
         STORY(test_only_the_open_rounds_records_are_dirty),
         STORY(test_deadlines_that_an_outage_moved_stay_moved_until_that_is_durable),
+        STORY(test_an_outage_of_the_store_moves_no_clock_that_stands_still),
         STORY(test_rollouts_are_forgotten_by_age_and_a_few_at_a_time),
         STORY(test_intervals_stay_within_their_bounds),
         STORY(test_an_ended_rollout_waits_for_nothing),

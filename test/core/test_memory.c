@@ -78,6 +78,14 @@ static void fill_the_log(struct story *s)
     }
 }
 
+/* The same, with no room for the two records that the smallest commands reserve. */
+static void fill_the_log_up(struct story *s)
+{
+    fill_the_log(s);
+    story_register(s, "last", "env=dev");
+    assert_int_equal(s->fleet.undo_capacity - s->fleet.undo_count, 1);
+}
+
 static void some_with_a_full_log(struct story *s)
 {
     some(s);
@@ -90,6 +98,12 @@ static void one_away(struct story *s)
     struct rollout_config config = story_config(2, 1);
     story_deploy(s, "env=prod", "2/b", &config);
     story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+}
+
+static void one_away_and_no_room(struct story *s)
+{
+    one_away(s);
+    fill_the_log_up(s);
 }
 
 static void paused_with_failures(struct story *s)
@@ -330,12 +344,37 @@ static bool registers_in_a_new_domain(struct story *s, struct err *err)
     return fleet_register(&s->fleet, &command, &result, err);
 }
 
+static bool moves_to_a_new_domain(struct story *s, struct err *err)
+{
+    struct label_change labels[] = { { TEXT("env"), TEXT("prod"), false },
+                                     { TEXT("zone"), TEXT("never seen"), false },
+                                     { TEXT("rack"), TEXT("neither"), false } };
+    struct register_command command = {
+        .name = TEXT("web-05"), .labels = labels, .label_count = 3, .has_labels = true
+    };
+    struct register_result result;
+    return fleet_register(&s->fleet, &command, &result, err);
+}
+
 static bool hears_one_come_back(struct story *s, struct err *err)
 {
     struct heartbeat_command command = { 0 };
     struct heartbeat_result result;
     return fleet_heartbeat(&s->fleet, fleet_find(&s->fleet, TEXT("crowd-1")), &command, &result,
                            err);
+}
+
+static bool asks_for_a_session(struct story *s, struct err *err)
+{
+    struct heartbeat_command command = { .order = HEARTBEAT_ASKS };
+    struct heartbeat_result result;
+    return fleet_heartbeat(&s->fleet, fleet_find(&s->fleet, TEXT("web-02")), &command, &result,
+                           err);
+}
+
+static bool stands_still(struct story *s, struct err *err)
+{
+    return fleet_stand_still(&s->fleet, MINUTE, err);
 }
 
 static bool deletes(struct story *s, struct err *err)
@@ -422,7 +461,13 @@ TRIAL(test_a_retry_of_an_ended_rollout_without_memory, ended, retries)
 TRIAL(test_an_abort_without_memory, one_away_with_a_full_log, aborts)
 TRIAL(test_a_resume_without_memory, paused_with_a_full_log, resumes)
 TRIAL(test_a_retry_without_memory, paused_with_a_full_log, retries)
-TRIAL(test_a_deletion_without_memory, one_away_with_a_full_log, deletes)
+TRIAL(test_a_deletion_without_memory, one_away_and_no_room, deletes)
+TRIAL(test_a_registration_behind_a_full_log_without_memory, one_away_and_no_room, registers)
+TRIAL(test_another_registration_behind_a_full_log_without_memory, one_away_and_no_room,
+      registers_again)
+TRIAL(test_a_registration_in_another_domain_without_memory, waves_begun, moves_to_a_new_domain)
+TRIAL(test_a_session_without_memory, one_away_and_no_room, asks_for_a_session)
+TRIAL(test_standing_still_without_memory, one_away_and_no_room, stands_still)
 
 TRIAL(test_a_deploy_in_waves_without_memory, zoned, deploys_in_waves)
 TRIAL(test_the_end_of_a_wave_without_memory, waves_begun, hears_the_end_of_a_wave)
@@ -561,6 +606,11 @@ int main(void)
         cmocka_unit_test(test_a_resume_without_memory),
         cmocka_unit_test(test_a_retry_without_memory),
         cmocka_unit_test(test_a_deletion_without_memory),
+        cmocka_unit_test(test_a_registration_behind_a_full_log_without_memory),
+        cmocka_unit_test(test_another_registration_behind_a_full_log_without_memory),
+        cmocka_unit_test(test_a_registration_in_another_domain_without_memory),
+        cmocka_unit_test(test_a_session_without_memory),
+        cmocka_unit_test(test_standing_still_without_memory),
         cmocka_unit_test(test_a_deploy_in_waves_without_memory),
         cmocka_unit_test(test_the_end_of_a_wave_without_memory),
         cmocka_unit_test(test_a_joiner_of_a_new_domain_without_memory),

@@ -271,7 +271,9 @@ static void test_the_check_in_the_background_goes_round_and_skips_free_slots(voi
 {
     const struct scene *scene = *state;
     struct story *s = scene->s;
-    story_delete(s, "crowd-2");
+    story_delete(s, "crowd-2"); /* its slot is free */
+    s->keeps_rounds_open = true;
+    story_delete(s, "crowd-3"); /* this one's will be, when that is durable */
     struct placement *placed = &story_instance(s, "web-05")->placed;
     placed->is_settling = true;
     struct err what = { .code = ERR_NONE };

@@ -519,9 +519,60 @@ static void test_texts_of_chance_are_refused_or_survive(void **state)
     end(&f);
 }
 
+static void test_labels_that_could_not_be_anybodys_select_nothing(void **state)
+{
+    (void)state;
+    static char long_value[LIMIT_LABEL_VALUE + 2];
+    memset(long_value, 'v', sizeof long_value - 1);
+    const struct label_change labels[] = {
+        { TEXT_NONE, TEXT("value"), false },
+        { TEXT("key"), text_from(long_value), false },
+    };
+
+    for (size_t i = 0; i < COUNT(labels); i++) {
+        struct arena arena;
+        struct selector selector = { .count = 77 };
+        struct err err = { .code = ERR_NONE };
+        arena_init(&arena, &memory_heap, 1 << 20);
+
+        assert_false(selector_parse(TEXT("env"), &labels[i], 1, &arena, &selector, &err));
+
+        assert_int_equal(err.code, ERR_INVALID);
+        assert_int_equal(selector.count, 77);
+        arena_release(&arena);
+    }
+}
+
+static void test_a_label_beyond_the_most_values_is_refused(void **state)
+{
+    (void)state;
+    const struct label_change label = { TEXT("key"), TEXT("value"), false };
+    struct arena arena;
+    struct buffer text;
+    struct selector selector;
+    struct err err = { .code = ERR_NONE };
+    arena_init(&arena, &memory_heap, 1 << 20);
+    buffer_init(&text, &memory_heap, LIMIT_SELECTOR);
+    for (unsigned i = 0; i < LIMIT_SELECTOR_VALUES; i++) {
+        buffer_add(&text, i == 0 ? TEXT("env in (") : TEXT(","));
+        buffer_add_u64(&text, i);
+    }
+    buffer_add(&text, TEXT(")"));
+    assert_true(selector_parse(buffer_text(&text), NULL, 0, &arena, &selector, &err));
+
+    bool parsed = selector_parse(buffer_text(&text), &label, 1, &arena, &selector, &err);
+
+    assert_false(parsed);
+    assert_int_equal(err.code, ERR_INVALID);
+    buffer_release(&text);
+    arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_labels_that_could_not_be_anybodys_select_nothing),
+        cmocka_unit_test(test_a_label_beyond_the_most_values_is_refused),
         cmocka_unit_test(test_every_text_has_one_canonical_form),
         cmocka_unit_test(test_what_is_wrong_is_said_with_its_place),
         cmocka_unit_test(test_a_nul_byte_is_refused),
