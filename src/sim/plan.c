@@ -74,6 +74,7 @@ bool plan_parse_range(struct text t, int64_t *ret_min_ms, int64_t *ret_max_ms, s
 {
     struct text rest = t, first;
     int64_t min = 0, max = 0;
+    char space[ERR_EXCERPT_SIZE];
     text_cut(&rest, '-', &first);
     if (!parse_duration(text_trim(first), &min, err))
         return false;
@@ -82,7 +83,8 @@ bool plan_parse_range(struct text t, int64_t *ret_min_ms, int64_t *ret_max_ms, s
     if (!rest.data)
         max = min;
     if (min > max)
-        return err_set(err, ERR_INVALID, "the range \"%.*s\" ends before it starts", TEXT_ARG(t));
+        return err_set(err, ERR_INVALID, "the range \"%s\" ends before it starts",
+                       err_excerpt(t, space));
     *ret_min_ms = min;
     *ret_max_ms = max;
     return true;

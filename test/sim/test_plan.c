@@ -329,6 +329,9 @@ static void test_a_range_may_be_one_duration(void **state)
     assert_int_equal(max, 30000);
     assert_false(plan_parse_range(TEXT("1s-2s-3s"), &min, &max, NULL));
     assert_false(plan_parse_range(TEXT("1s-"), &min, &max, NULL));
+    struct err err = { .code = ERR_NONE };
+    assert_false(plan_parse_range(TEXT("3s-\r0s"), &min, &max, &err));
+    assert_string_equal(err.text, "the range \"3s-\\x0d0s\" ends before it starts");
     assert_int_equal(min, 30000);
 }
 
