@@ -62,7 +62,7 @@ static bool copy_url(CURLU *parts, char space[static HTTP_URL_SIZE])
 bool http_url_parse(struct text t, struct http_url *ret, struct err *err)
 {
     char text[HTTP_URL_SIZE];
-    if (t.size >= sizeof text || !text_is_printable(t))
+    if (t.size >= sizeof text || !text_is_printable(t) || !text_is_utf8(t))
         return refuse(t, err);
     memcpy(text, t.data, t.size);
     text[t.size] = '\0';

@@ -274,7 +274,8 @@ static void test_what_is_no_server_url_is_refused(void **state)
                                          "http://a#f",
                                          "file:///etc/passwd",
                                          "http://a:99999",
-                                         "http://a\r\nb" };
+                                         "http://a\r\nb",
+                                         "http://\xff/" };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct http_url url;
         struct err err = { 0 };
