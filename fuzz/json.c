@@ -292,7 +292,8 @@ void fuzz_yaml(struct text input)
         arena_release(&arena);
     } else {
         CLAIM_ERROR(&f.err, ERR_INVALID, ERR_MEMORY);
-        CLAIM(text_starts_with(text_from(f.err.text), TEXT("line ")));
+        CLAIM(text_starts_with(text_from(f.err.text), TEXT("line ")) ||
+              text_starts_with(text_from(f.err.text), TEXT("byte ")));
     }
     fuzz_end(&f);
 }

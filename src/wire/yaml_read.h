@@ -15,8 +15,8 @@
  * document appends nothing. Refused, because a reader would be misled: anchors, aliases, tags,
  * merge keys, several documents, duplicate keys, keys that are no scalars, .inf and .nan, NUL,
  * nesting deeper than LIMIT_JSON_DEPTH, more than YAML_SIZE_MAX bytes. Fails with ERR_INVALID, the
- * sentence starting "line 3, column 5: ", or ERR_MEMORY; what was appended then is of no use.
- * libyaml takes its memory from the heap of the C library. */
+ * sentence starting "line 3, column 5: " (or "byte 7: " for bytes that no text has), or ERR_MEMORY;
+ * what was appended then is of no use. libyaml takes its memory from the heap of the C library. */
 bool yaml_to_json(struct text yaml, struct buffer *out, struct err *err);
 
 #endif
