@@ -22,8 +22,18 @@ static void fire(struct fleet *fleet, uint32_t slot)
     place_arm(fleet, slot); /* heartbeats move the instant of silence without moving the timer */
 }
 
+/* Asks the memory at once for all that are due soon, whenever others have come to be that. */
+static void look_ahead(const struct fleet *fleet, uint64_t *looked_at)
+{
+    const struct timers *t = &fleet->timers;
+    for (uint32_t i = 0; i < t->near_count && *looked_at != t->openings; i++)
+        fleet_fetch(fleet, t->heap[i].item);
+    *looked_at = t->openings;
+}
+
 static bool fire_due(struct fleet *fleet, bool *ret_more, struct err *err)
 {
+    uint64_t looked_at = 0;
     for (unsigned fired = 0; fired < LIMIT_TIMERS_PER_ROUND; fired++) {
         int64_t due;
         uint32_t slot = timers_first(&fleet->timers, &due);
@@ -33,6 +43,7 @@ static bool fire_due(struct fleet *fleet, bool *ret_more, struct err *err)
         }
         if (!fleet_reserve(fleet, 2, err))
             return false;
+        look_ahead(fleet, &looked_at);
         fire(fleet, slot);
     }
     *ret_more = true;

@@ -290,9 +290,9 @@ bool witness_begin(struct witness *w, struct fleet *fleet)
 
 static bool ask(struct witness *w, unsigned cost, struct err *err)
 {
+    struct err why = { .code = ERR_NONE };
     for (size_t i = 0; i < invariant_count; i++) {
         const struct invariant *row = &invariant_rows[i];
-        struct err why = { .code = ERR_NONE };
         if (row->cost != cost)
             continue;
         w->checks++;

@@ -299,17 +299,6 @@ static void happen(struct model *m, uint32_t item)
         network_arrive(m, item);
 }
 
-static void fetch(const struct model *m, uint32_t slot, bool is_texts)
-{
-    const struct instance *inst = fleet_at(m->fleet, slot);
-    if (is_texts) {
-        __builtin_prefetch(inst->texts);
-        return;
-    }
-    for (size_t at = 0; at < sizeof *inst; at += CACHE_LINE)
-        __builtin_prefetch((const char *)inst + at);
-}
-
 /* Everything that the events of the next milliseconds need is asked of the memory at once. Each of
  * them is about another instance, so that otherwise each would wait for it some ten times. */
 static void look_ahead(struct model *m)
@@ -318,14 +307,21 @@ static void look_ahead(struct model *m)
     uint32_t agents = m->crowd.count;
     m->openings = t->openings;
     for (uint32_t i = 0; i < t->near_count; i++)
-        if (t->heap[i].item - MODEL_TIMERS < agents)
-            __builtin_prefetch(&m->crowd.cells[t->heap[i].item - MODEL_TIMERS], 1);
+        if (t->heap[i].item - MODEL_TIMERS < agents) {
+            const struct crowd_cell *cell = &m->crowd.cells[t->heap[i].item - MODEL_TIMERS];
+            __builtin_prefetch(cell, 1);
+            __builtin_prefetch((const char *)(cell + 1) - 1, 1); /* it may stand in two lines */
+        }
     for (uint32_t pass = 0; pass < 2 && m->fleet; pass++) {
         for (uint32_t i = 0; i < t->near_count; i++) {
             uint32_t agent = t->heap[i].item - MODEL_TIMERS;
             uint32_t slot = agent < agents ? m->crowd.cells[agent].slot : FLEET_NONE;
-            if (slot < m->fleet->slot_count)
-                fetch(m, slot, pass == 1);
+            if (slot >= m->fleet->slot_count)
+                continue;
+            if (pass == 0)
+                fleet_fetch(m->fleet, slot);
+            else
+                __builtin_prefetch(fleet_at(m->fleet, slot)->texts);
         }
     }
 }

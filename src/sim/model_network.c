@@ -197,7 +197,6 @@ void network_hang_up(struct model *m, uint32_t index)
  * store that was put in place by hand says such things. */
 static bool is_older(struct model *m, const struct message *answer)
 {
-    struct err err = { .code = ERR_NONE };
     struct call_state *call = m->calls ? &m->calls[answer->agent] : NULL;
     if (!call)
         return false;
@@ -205,12 +204,12 @@ static bool is_older(struct model *m, const struct message *answer)
     if (!call->is_ignoring)
         call->newest_generation = answer->generation;
     if (call->is_ignoring && m->put_by_hand == 0) {
-        err_set(&err, ERR_INTERNAL, "I15 %.*s knew order %u.%u and is told %u.%u",
+        err_set(&m->why, ERR_INTERNAL, "I15 %.*s knew order %u.%u and is told %u.%u",
                 TEXT_ARG(m->plan->instances[answer->agent].name),
                 call->newest_generation >> ORDER_TERM_SHIFT,
                 call->newest_generation & ORDER_GENERATION, answer->generation >> ORDER_TERM_SHIFT,
                 answer->generation & ORDER_GENERATION);
-        model_break(m, &err);
+        model_break(m, &m->why);
     }
     return call->is_ignoring;
 }
@@ -301,7 +300,6 @@ static void deliver(struct model *m, const struct message *message)
  * was found there once is looked at again only after a load. */
 static void check_durable(struct model *m, const struct message *answer)
 {
-    struct err err = { .code = ERR_NONE };
     struct call_state *call = m->calls ? &m->calls[answer->agent] : NULL;
     if (answer->answer != ANSWER_ORDER || !m->engine || !call)
         return;
@@ -314,9 +312,9 @@ static void check_durable(struct model *m, const struct message *answer)
         call->stored_generation = answer->generation;
         return;
     }
-    err_set(&err, ERR_INTERNAL, "I9 %.*s learns of generation %u, which is not stored",
+    err_set(&m->why, ERR_INTERNAL, "I9 %.*s learns of generation %u, which is not stored",
             TEXT_ARG(name), answer->generation & ORDER_GENERATION);
-    model_break(m, &err);
+    model_break(m, &m->why);
 }
 
 void network_answer(struct model *m, const struct message *answer)

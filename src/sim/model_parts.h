@@ -163,6 +163,7 @@ struct model {
     uint64_t events, history;
     struct sim_dice dice; /* of network, store and processes */
     struct err broken;
+    struct err why; /* the newest refusal; made once, for an empty one costs more than an event */
 
     /* the server */
     bool has_engine;       /* false: a large fleet, whose server forgets everything when it dies */
@@ -189,6 +190,7 @@ struct model {
     uint64_t drops;          /* how often rounds were taken back or lost */
     int64_t died_at;
     int64_t reconciled_at;
+    int64_t core_due; /* of the core's first timer, when the next tick was set */
     uint64_t starts; /* of servers */
     struct witness witness;
 

@@ -61,6 +61,7 @@ void server_wake(void *ctx, uint32_t slot)
 /* The next look at the timers: on the grid of the shipped server's. */
 void server_arm_tick(struct model *m)
 {
+    timers_first(&m->fleet->timers, &m->core_due);
     int64_t due = fleet_next_due(m->fleet);
     if (due != TIMERS_NEVER)
         due -= model_clock(m) - m->now;
@@ -125,7 +126,6 @@ static void compare_with_store(struct model *m)
 static void witness(struct model *m, enum event_kind kind, uint32_t slot, bool is_changing,
                     enum err_code code)
 {
-    struct err err = { .code = ERR_NONE };
     struct event event = { .kind = (uint8_t)kind,
                            .is_refused = code != ERR_NONE,
                            .is_changing = is_changing || has_effects(m->fleet),
@@ -135,13 +135,16 @@ static void witness(struct model *m, enum event_kind kind, uint32_t slot, bool i
         m->starved_until = m->now + MODEL_STARVED_MS;
     m->witness.is_starved = m->now < m->starved_until;
     m->refused_before = m->memory.refused;
-    if (!witness_event(&m->witness, &event, &err))
-        model_break(m, &err);
+    if (!witness_event(&m->witness, &event, &m->why))
+        model_break(m, &m->why);
 }
 
 void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_changing,
                 enum err_code code)
 {
+    int64_t due;
+    bool is_quiet = !is_changing && !m->witness.is_small && !has_effects(m->fleet);
+    timers_first(&m->fleet->timers, &due);
     end_command(m);
     witness(m, kind, slot, is_changing, code);
     if (model_is_broken(m))
@@ -155,7 +158,9 @@ void server_end(struct model *m, enum event_kind kind, uint32_t slot, bool is_ch
     }
     if (m->witness.is_small && m->events % LOADED_EVERY == 0)
         server_check_load(m);
-    server_arm_tick(m);
+    /* What changes nothing may at most have made a timer of the core's earlier. */
+    if (!is_quiet || due != m->core_due)
+        server_arm_tick(m);
 }
 
 static void tick_bare(struct model *m)
@@ -253,14 +258,10 @@ static void take_registration(struct model *m, const struct message *request,
     server_end(m, EVENT_REGISTER, result.slot, true, err.code);
 }
 
-/* The plan's number of one of the fleet's texts. Most often it is the one the agent knows. */
-static uint16_t number_of(struct model *m, uint32_t id, uint16_t likely)
+static uint16_t learn_number(struct model *m, struct text text)
 {
-    struct text text = fleet_text(m->fleet, id);
     struct err err = { .code = ERR_NONE };
     uint32_t found;
-    if (text_equal(text, intern_text(&m->plan->texts, m->crowd.texts[likely])))
-        return likely;
     if (text.size == 0)
         return 0;
     if ((!intern_find(&m->plan->texts, text, &found) &&
@@ -272,6 +273,14 @@ static uint16_t number_of(struct model *m, uint32_t id, uint16_t likely)
         return 0;
     }
     return m->crowd.numbers[found];
+}
+
+/* The plan's number of one of the fleet's texts. Most often it is the one the agent knows. */
+static uint16_t number_of(struct model *m, uint32_t id, uint16_t likely)
+{
+    struct text text = fleet_text(m->fleet, id);
+    bool is_known = text_equal(text, intern_text(&m->plan->texts, m->crowd.texts[likely]));
+    return is_known ? likely : learn_number(m, text);
 }
 
 static uint32_t order_of(const struct model *m, const struct instance *inst)
@@ -301,7 +310,6 @@ static void take_heartbeat(struct model *m, const struct message *request, struc
 {
     uint32_t slot = server_slot(m, request->agent);
     struct heartbeat_result result = { 0 };
-    struct err err = { .code = ERR_NONE };
     if (slot == FLEET_NONE) {
         answer->answer = ANSWER_UNKNOWN;
         return;
@@ -323,7 +331,9 @@ static void take_heartbeat(struct model *m, const struct message *request, struc
         engine_heed_observed(m->engine, slot, request->generation >> ORDER_TERM_SHIFT,
                              request->generation & ORDER_GENERATION);
     server_begin(m, TEXT("agent"));
-    bool done = fleet_heartbeat(m->fleet, slot, &command, &result, &err);
+    m->why.code = ERR_NONE;
+    bool done = fleet_heartbeat(m->fleet, slot, &command, &result, &m->why);
+    enum err_code code = m->why.code;
     if (done) {
         tell_order(m, inst, request, answer);
         m->counts.heartbeats++;
@@ -335,8 +345,8 @@ static void take_heartbeat(struct model *m, const struct message *request, struc
                                   .status = request->status,
                                   .version = request->version,
                                   .number = request->generation,
-                                  .code = (uint16_t)err.code });
-    server_end(m, EVENT_HEARTBEAT, slot, result.is_changed, err.code);
+                                  .code = (uint16_t)code });
+    server_end(m, EVENT_HEARTBEAT, slot, result.is_changed, code);
 }
 
 void server_answer(struct model *m, const struct message *request)
