@@ -71,7 +71,8 @@ static enum rollout_cause breach(const struct fleet *fleet, const struct rollout
 
 static bool leftovers_are_accepted(const struct fleet *fleet, const struct rollout *r)
 {
-    if (!progress_only_leftovers(r) || !waves_are_passed(r) || r->stopped_at != 0)
+    if (!progress_only_leftovers(r) || !waves_are_passed(r) || r->stopped_at != 0 ||
+        fleet->is_held) /* a breach is judged first when it goes on */
         return false;
     return awaited_leftovers(r) == 0 ||
            (r->config.on_leftover == ON_LEFTOVER_COMPLETE && leftover_time_is_over(fleet, r));
@@ -537,12 +538,14 @@ int64_t progress_due(const struct rollout *r)
     int64_t due = TIMERS_NEVER;
     if (r->state != ROLLOUT_RUNNING || r->stopped_at != 0)
         return due;
+    if (r->wave_due_at != 0)
+        due = r->wave_due_at;
+    if (r->live->lots.fleet->is_held)
+        return due; /* all else is decided when it goes on */
     if (r->live->lots.has_new_room)
         return 0;
-    if (r->leftover_at != 0)
+    if (r->leftover_at != 0 && r->leftover_at < due)
         due = r->leftover_at;
-    if (r->wave_due_at != 0 && r->wave_due_at < due)
-        due = r->wave_due_at;
     int64_t deadline = r->config.progress_deadline_ms;
     if (deadline > 0 && rollout_tally(r)->in_progress > 0 && r->progressed_at + deadline < due)
         due = r->progressed_at + deadline;

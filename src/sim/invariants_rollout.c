@@ -191,7 +191,7 @@ static bool is_movable(const struct witness *w, const struct rollout *r, struct 
     for (size_t i = 0; i < count; i++) {
         if (list[i].since <= 0 || list[i].since > fleet->now)
             return blame(err, r, "waits for %s since the future", waiting_word(list[i].reason));
-        if (list[i].until != 0 && r->state == ROLLOUT_RUNNING &&
+        if (list[i].until != 0 && r->state == ROLLOUT_RUNNING && !fleet->is_held &&
             fleet_next_due(fleet) > list[i].until)
             return blame(err, r, "waits for %s until an instant that no timer has",
                          waiting_word(list[i].reason));

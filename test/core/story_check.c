@@ -254,7 +254,7 @@ static void check_waits(const struct story *s, const struct rollout *r)
     CLAIM(r->state != ROLLOUT_PAUSED || (count > 0 && list[0].reason == WAITING_PAUSED), r);
     for (size_t i = 0; i < count; i++) {
         CLAIM(list[i].since > 0 && list[i].since <= s->fleet.now, r);
-        if (list[i].until != 0 && r->state == ROLLOUT_RUNNING &&
+        if (!s->fleet.is_held && list[i].until != 0 && r->state == ROLLOUT_RUNNING &&
             fleet_next_due(&s->fleet) > list[i].until)
             fail_msg("r-%u waits for %s until %lld, and nothing is due before %lld", r->number,
                      waiting_word(list[i].reason), (long long)list[i].until,

@@ -236,6 +236,27 @@ static void test_a_server_that_is_held_starts_rollouts_and_picks_nobody(void **s
     assert_string_equal(story_flying(s, r), "web-01");
 }
 
+static void test_a_breach_while_held_is_judged_before_the_rollout_completes(void **state)
+{
+    struct story *s = *state;
+    story_fleet(s, 2, "", "1/a");
+    struct rollout_config config = story_config(2, 1);
+    config.leftover_timeout_ms = SECOND;
+    config.on_leftover = ON_LEFTOVER_COMPLETE;
+    config.on_failure = ON_FAILURE_ABORT;
+    struct rollout *r = story_deploy(s, "", "2/b", &config);
+    s->fleet.is_held = true;
+    story_say(s, "web-01", "2/b", INSTANCE_HEALTHY);
+    story_say(s, "web-02", "1/a", INSTANCE_FAILED);
+
+    story_wait(s, MINUTE);
+    assert_int_equal(r->state, ROLLOUT_RUNNING);
+
+    s->fleet.is_held = false;
+    story_tick(s);
+    assert_int_equal(r->state, ROLLOUT_FAILED);
+}
+
 static void test_a_gate_that_ran_out_of_time_while_held_cannot_be_promoted(void **state)
 {
     struct story *s = *state;
@@ -507,6 +528,7 @@ int main(void)
         STORY(test_a_domain_that_has_room_again_is_not_waited_for),
         STORY(test_values_beyond_the_limit_are_one_domain),
         STORY(test_a_server_that_is_held_starts_rollouts_and_picks_nobody),
+        STORY(test_a_breach_while_held_is_judged_before_the_rollout_completes),
         STORY(test_a_gate_that_ran_out_of_time_while_held_cannot_be_promoted),
         STORY(test_a_soak_is_promoted_once_while_the_fleet_is_frozen),
         STORY(test_a_wave_beyond_the_last_is_read_as_the_last),

@@ -65,18 +65,25 @@ static void test_what_must_hold_holds_after_each_event_and_all_ends(void **state
 /* What each of them found; the first numbers at the time, for seeds die when the drawing changes.
  */
 static const uint64_t fixtures[] = {
-    5,    /* sim: an agent that lied and never knew a version could not take the lie back */
-    15,   /* sim: a version shared its text with a label and went with it */
-    18,   /* wire: the record of a wave kept what it became in a round that was taken back */
-    94,   /* the same, of a wave that was passed and is open again */
-    122,  /* sim: a server that was just loaded was asked what its rollouts wait for */
-    192,  /* sim: a rollout that stands still passes no threshold */
-    233,  /* core: a refused first commit takes the deadlines back that an outage had moved */
-    385,  /* sim: a rollout may pick somebody and break in one event */
-    535,  /* core: as 233, of an instance deadline */
-    645,  /* sim: an agent that is down when the faults stop still has to come back */
-    1135, /* sim: who reports DEGRADED is no longer available */
-    3615, /* sim: another rollout may pick into a domain that is full for the first one */
+    5,     /* sim: an agent that lied and never knew a version could not take the lie back */
+    15,    /* sim: a version shared its text with a label and went with it */
+    18,    /* wire: the record of a wave kept what it became in a round that was taken back */
+    94,    /* the same, of a wave that was passed and is open again */
+    122,   /* sim: a server that was just loaded was asked what its rollouts wait for */
+    192,   /* sim: a rollout that stands still passes no threshold */
+    233,   /* core: a refused first commit takes the deadlines back that an outage had moved */
+    385,   /* sim: a rollout may pick somebody and break in one event */
+    535,   /* core: as 233, of an instance deadline */
+    645,   /* sim: an agent that is down when the faults stop still has to come back */
+    1135,  /* sim: who reports DEGRADED is no longer available */
+    25,    /* engine: entries whose deletion was refused left a gap in the journal */
+    71,    /* engine: a process that was stopped failed members by its own absence */
+    533,   /* sim: operators were served by a server that stood still */
+    843,   /* sim: time that comes again, of a clock that was set back, was counted twice */
+    5874,  /* sim: a breach is judged when the store takes writes again */
+    6294,  /* engine: nothing was evaluated while the clock was behind the stored one */
+    20088, /* core: a held rollout was completed over its breach */
+    3615,  /* sim: another rollout may pick into a domain that is full for the first one */
 };
 
 static void test_seeds_that_once_found_something_hold(void **state)
