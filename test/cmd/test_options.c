@@ -51,7 +51,7 @@ static const struct command sample = {
 static bool parse(struct sample_options *options, struct operands *operands, int *code,
                   const char *const *words)
 {
-    char *argv[16];
+    static char *argv[16]; /* operands point into it */
     int argc = 0;
     for (; words[argc]; argc++)
         argv[argc] = (char *)(uintptr_t)words[argc];

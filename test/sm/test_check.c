@@ -467,6 +467,10 @@ static void test_words_are_short_plain_and_unique(void **unused)
     assert_bad_state_word("a", "state 1 (a) stands twice in its list");
     assert_bad_state_word("b.d",
                           "state 1 (b.d) has a character other than letters, digits, _ and -");
+    assert_bad_state_word("b{d",
+                          "state 1 (b{d) has a character other than letters, digits, _ and -");
+    assert_bad_state_word("refuse",
+                          "a state is called stay or refuse, like the targets of every machine");
     assert_bad_state_word("b\"",
                           "state 1 (b\") has a character other than letters, digits, _ and -");
     assert_bad_state_word("stay",
@@ -474,6 +478,18 @@ static void test_words_are_short_plain_and_unique(void **unused)
     assert_bad_state_word(longest,
                           "state 1 (0123456789012345678901234567890123456789012345678901234567"
                           "890123) is longer than 63 bytes");
+}
+
+static void test_a_list_with_a_count_and_no_words_is_empty_words(void **unused)
+{
+    (void)unused;
+    struct sm_machine machine = sample_machine;
+    machine.guards.list = NULL;
+
+    const struct findings *findings = findings_of(&machine);
+
+    assert_int_equal(findings->count, machine.guards.count);
+    assert_found(&findings->list[0], "bad_word", SM_ERROR_, PROVEN, "", "guard 0 (?) is empty");
 }
 
 static void test_a_machine_needs_a_name(void **unused)
@@ -537,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_an_exceeded_limit_is_named),
         cmocka_unit_test(test_a_machine_needs_a_state),
         cmocka_unit_test(test_words_are_short_plain_and_unique),
+        cmocka_unit_test(test_a_list_with_a_count_and_no_words_is_empty_words),
         cmocka_unit_test(test_a_machine_needs_a_name),
         cmocka_unit_test(test_the_longest_witness_of_the_longest_words_fits),
     };

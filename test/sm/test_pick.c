@@ -149,6 +149,9 @@ static void test_a_table_with_unknown_words_gets_no_index(void **unused)
     rows[0] = (struct sm_row){ 0, sample_event_count, 0, 0, 0 };
     assert_false(sm_index_init(&machine, cells, 128));
     rows[0] = (struct sm_row){ 0, 0, 0, 0, 0 };
+    machine.row_count = SM_ROWS_MAX + 1;
+    assert_false(sm_index_init(&machine, cells, SIZE_MAX));
+    machine.row_count = 1;
     assert_true(sm_index_init(&machine, cells, 128));
 }
 

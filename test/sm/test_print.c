@@ -233,6 +233,45 @@ static void test_the_table_leaves_out_empty_lists_and_ends_no_line_in_blanks(voi
                   "  a     go  always  far\n");
 }
 
+static void test_mermaid_gives_no_alias_to_words_that_begin_with_a_letter(void **unused)
+{
+    (void)unused;
+    static const struct sm_word states[] = { { "Apple", "" }, { "zebra", "" } };
+    static const struct sm_word more[] = { { "S_a", "" }, { "{b", "" } };
+    struct sm_machine plain = two_states(states, &go), odd = two_states(more, &go);
+
+    assert_prints(sm_mermaid, &plain,
+                  "stateDiagram-v2\n"
+                  "    [*] --> Apple\n"
+                  "    Apple --> zebra : go\n");
+    assert_prints(sm_mermaid, &odd,
+                  "stateDiagram-v2\n"
+                  "    state \"S_a\" as S_S_a\n"
+                  "    state \"{b\" as S_{b\n"
+                  "    [*] --> S_S_a\n"
+                  "    S_S_a --> S_{b : go\n");
+}
+
+static void test_what_no_set_can_hold_is_neither_final_nor_an_effect(void **unused)
+{
+    (void)unused;
+    static struct sm_word words[65];
+    for (size_t i = 0; i < 65; i++)
+        words[i] = (struct sm_word){ i == 64 ? "last" : "other", "" };
+    static const struct sm_row row = { 0, 0, 0, 64, 0xffffffff };
+    struct sm_machine machine = two_states(words, &row);
+    machine.states.count = 65;
+    machine.effects = (struct sm_words){ words + 32, 33 };
+    machine.final = UINT64_MAX;
+    struct page page = { .size = 0 };
+
+    sm_mermaid(&machine, add, &page);
+
+    assert_non_null(strstr(page.text, "other --> last : go / other, other"));
+    assert_null(strstr(page.text, "last --> [*]"));
+    assert_null(strstr(page.text, ", last"));
+}
+
 static void test_numbers_outside_the_lists_print_as_question_marks(void **unused)
 {
     (void)unused;
@@ -254,6 +293,8 @@ int main(void)
         cmocka_unit_test(test_mermaid_gives_an_alias_to_words_that_are_no_identifiers),
         cmocka_unit_test(test_json_escapes_what_texts_may_contain),
         cmocka_unit_test(test_the_table_leaves_out_empty_lists_and_ends_no_line_in_blanks),
+        cmocka_unit_test(test_mermaid_gives_no_alias_to_words_that_begin_with_a_letter),
+        cmocka_unit_test(test_what_no_set_can_hold_is_neither_final_nor_an_effect),
         cmocka_unit_test(test_numbers_outside_the_lists_print_as_question_marks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
