@@ -4,6 +4,8 @@
 
 BUILD = build
 ASAN = build-asan
+COVERAGE = build-cov
+TSAN = build-tsan
 FUZZ = build-fuzz
 DEB = build-deb
 PREFIX = /usr/local
@@ -12,7 +14,7 @@ SEEDS = 20000
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two apt-get at once would lock each other out; ninja is parallel enough
-.PHONY: help run build test check asan fuzz seeds bench docs format install deb deps clean
+.PHONY: help run build test check asan tsan valgrind coverage fuzz seeds bench docs format install deb deps clean
 
 help: # print this list
 	@awk -F ': .*# |: # ' '/^[a-z]+:.*# / { printf "make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -32,6 +34,17 @@ check: deps-check build # style, floors, purity, printed documents, scripts
 
 asan: deps-check $(ASAN)/build.ninja # all tests under ASan and UBSan, compiled with clang
 	@tool/run-tests $(ASAN) --label 'under ASan and UBSan' --timeout-multiplier 4 $(ARGS)
+
+tsan: deps-check $(TSAN)/build.ninja # the tests in which threads meet, under ThreadSanitizer
+	@tool/tsan $(TSAN) $(ARGS)
+
+valgrind: deps-deep $(BUILD)/build.ninja # the unit tests under memcheck, about 10 minutes; ARGS="core/waves" runs one
+	@tool/valgrind $(BUILD) $(ARGS)
+
+coverage: deps-deep $(COVERAGE)/build.ninja # run all tests once, tell which lines and branches they took
+	@find $(COVERAGE) -name '*.gcda' -delete
+	@tool/run-tests $(COVERAGE) --label 'for coverage' --timeout-multiplier 6
+	@tool/coverage $(COVERAGE) $(ARGS)
 
 fuzz: deps-fuzz $(FUZZ)/build.ninja # a minute of fuzzing for each decoder; TARGET=selector runs one, FUZZ_SECONDS=600 longer
 	@TARGET="$(TARGET)" tool/fuzz $(FUZZ)
@@ -60,11 +73,11 @@ deb: deps-check # make a Debian package in build-deb/
 deps: deps-check # install every package that building, testing and checking need
 
 clean: # remove what was built
-	@rm -rf $(BUILD) $(ASAN) $(FUZZ) $(DEB)
+	@rm -rf $(BUILD) $(ASAN) $(COVERAGE) $(TSAN) $(FUZZ) $(DEB)
 
 # The rest is for the targets above.
-.PHONY: deps-build deps-test deps-check deps-fuzz deps-bench
-deps-build deps-test deps-check deps-fuzz deps-bench:
+.PHONY: deps-build deps-test deps-check deps-fuzz deps-bench deps-deep
+deps-build deps-test deps-check deps-fuzz deps-bench deps-deep:
 	@tool/deps $(@:deps-%=%)
 
 $(BUILD)/build.ninja: | deps-build
@@ -73,6 +86,13 @@ $(BUILD)/build.ninja: | deps-build
 $(ASAN)/build.ninja: | deps-check
 	@CC=clang meson setup $(ASAN) --buildtype=debugoptimized -Db_lundef=false \
 		-Db_sanitize=address,undefined -Dc_args=-fno-sanitize-recover=all
+
+$(TSAN)/build.ninja: | deps-check
+	@CC=clang meson setup $(TSAN) --buildtype=debugoptimized -Db_lundef=false -Db_sanitize=thread
+
+# As the lines stand: what the optimiser merges has no branch of its own.
+$(COVERAGE)/build.ninja: | deps-deep
+	@meson setup $(COVERAGE) --buildtype=debug -Db_coverage=true -Dc_args=-fprofile-update=prefer-atomic
 
 $(FUZZ)/build.ninja: | deps-fuzz
 	@CC=clang meson setup $(FUZZ) --buildtype=debugoptimized -Dfuzz=true -Db_lundef=false \

@@ -343,7 +343,7 @@ static void put_errors(struct printer *p, const struct route *route)
 static void put_operation(struct printer *p, const struct route *route)
 {
     char method[8] = { 0 };
-    for (size_t i = 0; route->method[i] && i < sizeof method - 1; i++)
+    for (size_t i = 0; i < sizeof method - 1 && route->method[i]; i++)
         method[i] = (char)(route->method[i] | 0x20);
     begin(p, method);
     put(p, "operationId", route->name);
