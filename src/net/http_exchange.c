@@ -307,6 +307,7 @@ void http_on_completed(void *ctx, struct MHD_Connection *mhd, void **state,
     if (!x)
         return;
     *state = NULL;
+    http_spare_give(x);
     struct http_connection *connection = x->connection;
     connection->exchange = NULL;
     connection->deadline_ms = http_now_ms(server) + server->options.idle_ms;
@@ -391,15 +392,20 @@ static bool add_fields(struct MHD_Response *response, const struct http_answer *
 void http_send_response(struct http_exchange *x, const struct http_answer *answer,
                         struct MHD_Response *response)
 {
-    if (!response)
-        response = MHD_create_response_from_buffer(answer->body.size, (void *)answer->body.data,
-                                                   MHD_RESPMEM_MUST_COPY);
     int status = answer->status;
     /* libmicrohttpd is lenient about line ends between chunks, of which it shows us nothing.
      * Whoever stands before us may see the end of such a body elsewhere, but no further request in
      * it. */
     bool closes = answer->closes || x->server->closing || x->content_length == UINT64_MAX;
-    if (response && !add_fields(response, answer, closes)) {
+    bool is_spare = false;
+    if (!response && !closes) {
+        response = http_spare_take(x, answer);
+        is_spare = response != NULL;
+    }
+    if (!response)
+        response = MHD_create_response_from_buffer(answer->body.size, (void *)answer->body.data,
+                                                   MHD_RESPMEM_MUST_COPY);
+    if (response && !is_spare && !add_fields(response, answer, closes)) {
         MHD_destroy_response(response);
         response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
         status = 500;
@@ -407,7 +413,7 @@ void http_send_response(struct http_exchange *x, const struct http_answer *answe
     }
     bool queued =
         response && MHD_queue_response(x->connection->mhd, (unsigned)status, response) == MHD_YES;
-    if (response)
+    if (response && !is_spare)
         MHD_destroy_response(response);
     if (!queued) {
         http_cut(x);

@@ -30,15 +30,15 @@ void http_refuse(struct http_exchange *x, int status, enum err_code code, const 
 /* RFC 9110, section 5.6.2. */
 static bool is_token(struct text t)
 {
-    static const bool marks[128] = {
-        ['!'] = true,  ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true,
-        ['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
-        ['^'] = true,  ['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true
+    static const bool is_one[256] = {
+        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true,
+        ['#'] = true,         ['$'] = true,         ['%'] = true,         ['&'] = true,
+        ['\''] = true,        ['*'] = true,         ['+'] = true,         ['-'] = true,
+        ['.'] = true,         ['^'] = true,         ['_'] = true,         ['`'] = true,
+        ['|'] = true,         ['~'] = true
     };
     for (size_t i = 0; i < t.size; i++) {
-        unsigned char byte = (unsigned char)t.data[i], letter = byte | 0x20;
-        bool is_alphanumeric = (letter >= 'a' && letter <= 'z') || (byte >= '0' && byte <= '9');
-        if (!is_alphanumeric && (byte >= sizeof marks || !marks[byte]))
+        if (!is_one[(unsigned char)t.data[i]])
             return false;
     }
     return t.size > 0;
@@ -47,9 +47,11 @@ static bool is_token(struct text t)
 /* Tabs and bytes from 0x80 on may stand in a value; a CR, above all, may not. */
 static bool is_field_value(struct text value)
 {
+    static const bool is_control[256] = {
+        [0 ... '\t' - 1] = true, ['\t' + 1 ... ' ' - 1] = true, [0x7f] = true
+    };
     for (size_t i = 0; i < value.size; i++) {
-        unsigned char byte = (unsigned char)value.data[i];
-        if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+        if (is_control[(unsigned char)value.data[i]])
             return false;
     }
     return true;

@@ -37,6 +37,7 @@ static void destroy(struct http_server *server)
     loop_fn *closed = server->closed;
     void *ctx = server->closed_ctx;
     http_free_exchanges(server);
+    http_spares_free(server);
     buffer_release(&server->busy_answer);
     free(server);
     if (closed)

@@ -6,6 +6,7 @@
  *   http_deadlines.c  which connection is late
  *   http_head.c       whether a head is what HTTP demands
  *   http_exchange.c   from bytes to a request, and its answer
+ *   http_spare.c      responses that are used again
  *   http_stream.c     answers that come in pieces
  *   http_relay.h      connections on threads of their own, made of several such servers */
 #ifndef DIDES_NET_HTTP_SERVER_PARTS_H
@@ -22,6 +23,8 @@
  * stops reading at a short read, does not see that end. */
 #define WHEEL_SLOTS 8
 #define NEVER       INT64_MAX
+
+#define HTTP_SPARE_SIZES 1024
 
 struct http_connection {
     struct http_server *server;
@@ -47,8 +50,9 @@ struct http_exchange {
     struct http_server *server;
     struct http_connection *connection; /* NULL: closed, or it went on to its next request */
     struct http_exchange *next_free;
-    const char *method; /* in libmicrohttpd's memory */
-    struct text target; /* likewise; good until the head is checked */
+    struct http_spare *spare; /* what is being sent, or NULL */
+    const char *method;       /* in libmicrohttpd's memory */
+    struct text target;       /* likewise; good until the head is checked */
     struct buffer url, body;
     struct buffer out; /* of streams and pulls: what waits to be sent, from `out_sent` on */
     size_t out_sent;
@@ -132,6 +136,8 @@ struct http_server {
     uint64_t tick; /* number of the next slot to look at */
     uv_timer_t ticker;
 
+    struct http_spare *spares[HTTP_SPARE_SIZES]; /* by size of the body */
+    unsigned spare_count;
     struct http_exchange *free_exchanges;
     unsigned free_exchange_count;
     unsigned exchanges; /* not free */
@@ -199,6 +205,13 @@ void http_give_back(struct http_exchange *x); /* by the owner */
 void http_send_response(struct http_exchange *x, const struct http_answer *answer,
                         struct MHD_Response *response);
 void http_free_exchanges(struct http_server *server);
+
+/* http_spare.c */
+/* One with this body, type and nothing else, for x alone until the answer is sent; borrowed. NULL:
+ * there can be none, and the answer needs a response of its own. */
+struct MHD_Response *http_spare_take(struct http_exchange *x, const struct http_answer *answer);
+void http_spare_give(struct http_exchange *x); /* when it was sent, or never will be */
+void http_spares_free(struct http_server *server);
 
 /* http_stream.c */
 /* Has `taken` called when the socket has taken `size` bytes of the stream and `left` still wait,
