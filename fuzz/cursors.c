@@ -90,6 +90,8 @@ void fuzz_url(struct text input)
     }
     fuzz_claim_safe(text_from(url.shown));
     CLAIM(strncmp(url.base, "http", 4) == 0);
+    if (text_find(input, '%') < input.size)
+        return; /* of a host: libcurl escapes it anew each time */
     CLAIM(http_url_parse(text_from(url.base), &again, &err));
     CLAIM(strcmp(url.base, again.base) == 0 && strcmp(url.shown, again.shown) == 0);
     CLAIM(http_url_parse(text_from(url.shown), &again, &err));
