@@ -224,17 +224,17 @@ bool text_is_printable(struct text t)
     return true;
 }
 
+#define U64_DIGITS 20 /* of UINT64_MAX, the first of which is 1 */
+
 bool text_to_u64(struct text t, uint64_t max, uint64_t *ret)
 {
     uint64_t value = 0;
-    if (t.size == 0 || (t.data[0] == '0' && t.size > 1))
+    if (t.size == 0 || t.size > U64_DIGITS || (t.data[0] == '0' && t.size > 1))
         return false;
     for (size_t i = 0; i < t.size; i++) {
-        if (t.data[i] < '0' || t.data[i] > '9')
-            return false;
-        uint64_t digit = (uint64_t)(t.data[i] - '0');
-        if (value > (UINT64_MAX - digit) / 10)
-            return false;
+        unsigned digit = (unsigned)(t.data[i] - '0');
+        if (digit > 9 || (i + 1 == U64_DIGITS && value > (UINT64_MAX - digit) / 10))
+            return false; /* before the last possible digit nothing overflows */
         value = value * 10 + digit;
     }
     if (value > max)

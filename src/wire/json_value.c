@@ -44,17 +44,17 @@ static bool to_integer(struct text t, int64_t *ret, const char **ret_hint)
     bool negative = t.data[0] == '-';
     struct text digits = text_skip(t, negative ? 1 : 0);
     uint64_t value;
+    if (text_to_u64(digits, (uint64_t)INT64_MAX + (negative ? 1 : 0), &value)) {
+        *ret = negative ? (int64_t)(0 - value) : (int64_t)value;
+        return true;
+    }
     if (memchr(t.data, '.', t.size) != NULL || memchr(t.data, 'e', t.size) != NULL ||
         memchr(t.data, 'E', t.size) != NULL) {
         *ret_hint = "write it without fraction and exponent";
         return false;
     }
-    if (!text_to_u64(digits, (uint64_t)INT64_MAX + (negative ? 1 : 0), &value)) {
-        *ret_hint = "it is out of range";
-        return false;
-    }
-    *ret = negative ? (int64_t)(0 - value) : (int64_t)value;
-    return true;
+    *ret_hint = "it is out of range";
+    return false;
 }
 
 static bool store_integer(const struct json_field *field, const struct json_token *token, void *at,

@@ -162,8 +162,9 @@ static bool take_number(struct text *rest, uint64_t max, uint64_t *ret)
 static bool take_type(struct text *rest, uint8_t *ret)
 {
     struct text word = { rest->data, text_find(*rest, '"') };
-    for (unsigned type = 0; type < CHANGE_TYPE_COUNT; type++) {
-        if (!text_equal(word, text_from(change_word(type))))
+    for (unsigned type = 0; type < CHANGE_TYPE_COUNT && word.size > 0; type++) {
+        const char *known = change_word(type);
+        if (known[0] != word.data[0] || !text_equal(word, text_from(known)))
             continue;
         *rest = text_skip(*rest, word.size);
         *ret = (uint8_t)type;

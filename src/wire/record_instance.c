@@ -216,8 +216,32 @@ static bool take_numbers(struct text key, const struct stored_instance *s,
     return is_good || record_is_damaged(key, "it names what is no rollout", err);
 }
 
-static bool take_labels(struct fleet *fleet, const struct stored_instance *s, uint32_t *ret)
+#define NEIGHBOURS 4u /* instances loaded just before that are compared with */
+
+static bool has_labels(const struct fleet *fleet, uint32_t labels, const struct stored_instance *s)
 {
+    if (labels == 0 || labels_count(&fleet->labels, labels) != s->label_count)
+        return false;
+    for (uint32_t i = 0; i < s->label_count; i++) {
+        struct text key, value;
+        labels_at(&fleet->labels, labels, i, &key, &value);
+        if (!text_equal(value, s->labels[i].value) || !text_equal(key, s->labels[i].key))
+            return false;
+    }
+    return true;
+}
+
+/* Neighbours mostly share their labels, and comparing costs less than looking the texts up. */
+static bool take_labels(struct fleet *fleet, uint32_t slot, const struct stored_instance *s,
+                        uint32_t *ret)
+{
+    for (uint32_t back = 1; back <= NEIGHBOURS && back <= slot; back++) {
+        uint32_t labels = fleet_at(fleet, slot - back)->labels;
+        if (has_labels(fleet, labels, s)) {
+            *ret = labels_share(&fleet->labels, labels);
+            return true;
+        }
+    }
     struct label_change changes[LIMIT_LABELS];
     for (uint32_t i = 0; i < s->label_count; i++)
         changes[i] = (struct label_change){ .key = s->labels[i].key, .value = s->labels[i].value };
@@ -256,22 +280,38 @@ static void fill_plain(struct instance *inst, const struct stored_instance *s,
     fill_order(&inst->assignment, s, numbers->rollout);
 }
 
+/* `guess` is often the same. */
+static bool take_version(struct fleet *fleet, const struct stored_version *stored,
+                         struct version guess, struct version *ret)
+{
+    if (!text_equal(stored->code, fleet_text(fleet, guess.code)) ||
+        !text_equal(stored->config, fleet_text(fleet, guess.config)))
+        return record_take_version(fleet, stored, ret);
+    *ret = (struct version){ intern_share(&fleet->texts, guess.code),
+                             intern_share(&fleet->texts, guess.config) };
+    return true;
+}
+
 /* The members that are counted elsewhere; false: no memory. */
-static bool fill_shared(struct fleet *fleet, struct instance *inst, const struct stored_instance *s,
+static bool fill_shared(struct fleet *fleet, uint32_t slot, const struct stored_instance *s,
                         const struct stored_numbers *numbers)
 {
-    if (!take_labels(fleet, s, &inst->labels) ||
+    static const struct instance nobody;
+    struct instance *inst = fleet_at(fleet, slot);
+    const struct instance *before = slot > 0 ? fleet_at(fleet, slot - 1) : &nobody;
+    if (!take_labels(fleet, slot, s, &inst->labels) ||
         !intern_take(&fleet->texts, s->message, &inst->message) ||
-        !record_take_version(fleet, &s->current, &inst->current) ||
-        !record_take_version(fleet, &s->desired, &inst->desired) ||
-        !record_take_version(fleet, &s->target, &inst->assignment.target) ||
-        !record_take_version(fleet, &s->previous, &inst->assignment.previous))
+        !take_version(fleet, &s->current, before->current, &inst->current) ||
+        !take_version(fleet, &s->desired, inst->current, &inst->desired) ||
+        !take_version(fleet, &s->target, inst->desired, &inst->assignment.target) ||
+        !take_version(fleet, &s->previous, before->assignment.previous, &inst->assignment.previous))
         return false;
     for (uint32_t i = 0; i < s->trail_count; i++) {
         inst->trail_waves[inst->trail_count] = s->trail[i].wave;
         struct trail_entry *entry = &inst->trail[inst->trail_count++];
         entry->rollout = numbers->trail[i];
-        if (!record_take_version(fleet, &s->trail[i].previous, &entry->previous))
+        if (!take_version(fleet, &s->trail[i].previous, inst->assignment.previous,
+                          &entry->previous))
             return false;
     }
     return true;
@@ -305,9 +345,8 @@ bool wire_add_instance(struct fleet *fleet, struct text key,
         return record_is_damaged(key, "there are two of it", err);
     if (!fleet_add(fleet, s->name, s->ip, &slot, err))
         return false;
-    struct instance *inst = fleet_at(fleet, slot);
-    fill_plain(inst, s, &stored->numbers);
-    if (!fill_shared(fleet, inst, s, &stored->numbers))
+    fill_plain(fleet_at(fleet, slot), s, &stored->numbers);
+    if (!fill_shared(fleet, slot, s, &stored->numbers))
         return err_set(err, ERR_MEMORY, "no memory for an instance that was stored");
     return true;
 }
