@@ -30,9 +30,7 @@ static int compare_keys(const void *ctx, uint32_t a, uint32_t b)
     uint32_t rank_a = fleet->ranks[a], rank_b = fleet->ranks[b];
     if (rank_a != 0 && rank_b != 0)
         return rank_a < rank_b ? -1 : 1;
-    int order = text_compare(instance_key(fleet_at(fleet, a)), instance_key(fleet_at(fleet, b)));
-    /* A deleted slot may wait for its commit while its key is in use again. */
-    return order != 0 ? order : (a < b ? -1 : 1);
+    return text_compare(instance_key(fleet_at(fleet, a)), instance_key(fleet_at(fleet, b)));
 }
 
 static int place_key(const void *ctx, uint32_t item, const void *key)
