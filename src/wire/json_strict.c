@@ -264,6 +264,8 @@ static bool close(struct json_run *run)
 {
     run->start = run->end++;
     run->depth--;
+    if (run->depth == 0 && run->end < run->body.size) /* told before what the document lacks */
+        return fail(run, run->end, "there is something after the end");
     return run->events->close(run->ctx);
 }
 
@@ -348,7 +350,7 @@ static bool run_document(struct json_run *run)
             return false;
         is_empty = run->depth > before;
     }
-    return run->end == run->body.size || fail(run, run->end, "there is something after the end");
+    return true;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */

@@ -162,6 +162,7 @@ static void test_wrong_deploys_are_refused(void **state)
 {
     const struct refusal list[] = {
         { "", ERR_BAD_JSON, "", "" },
+        { "{}x", ERR_BAD_JSON, "", "something after the end" },
         { "[]", ERR_INVALID, "", "" },
         { "{}", ERR_INVALID, "/code_version", "missing" },
         { "{'configuration_version':'1'}", ERR_INVALID, "/code_version", "missing" },
