@@ -50,7 +50,9 @@ static bool copy_url(CURLU *parts, char space[static HTTP_URL_SIZE])
     size_t size = strlen(url);
     while (size > 0 && url[size - 1] == '/')
         size--;
-    bool fits = size < HTTP_URL_SIZE;
+    /* Escapes in a host are gone now, so what they stood for is looked at here. */
+    struct text t = { url, size };
+    bool fits = size < HTTP_URL_SIZE && text_is_printable(t) && text_is_utf8(t);
     if (fits) {
         memcpy(space, url, size);
         space[size] = '\0';
@@ -62,7 +64,7 @@ static bool copy_url(CURLU *parts, char space[static HTTP_URL_SIZE])
 bool http_url_parse(struct text t, struct http_url *ret, struct err *err)
 {
     char text[HTTP_URL_SIZE];
-    if (t.size >= sizeof text || !text_is_printable(t) || !text_is_utf8(t))
+    if (t.size >= sizeof text || !text_is_printable(t))
         return refuse(t, err);
     memcpy(text, t.data, t.size);
     text[t.size] = '\0';

@@ -275,7 +275,8 @@ static void test_what_is_no_server_url_is_refused(void **state)
                                          "file:///etc/passwd",
                                          "http://a:99999",
                                          "http://a\r\nb",
-                                         "http://\xff/" };
+                                         "http://\xff/",
+                                         "http://a%ff/" };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct http_url url;
         struct err err = { 0 };
