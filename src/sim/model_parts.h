@@ -191,7 +191,7 @@ struct model {
     int64_t died_at;
     int64_t reconciled_at;
     int64_t core_due; /* of the core's first timer, when the next tick was set */
-    uint64_t starts; /* of servers */
+    uint64_t starts;  /* of servers */
     struct witness witness;
 
     /* the network */
