@@ -6,6 +6,10 @@
 #include <assert.h>
 #include <unistd.h>
 
+#define LETTERS_PER_ROUND                                                                          \
+    256 /* of each thread; then the round ends, and others have their turn                         \
+         */
+
 /* ---- letters from threads ------------------------------------------------------------------- */
 
 static void hand_over(struct http_relayed *r)
@@ -47,11 +51,14 @@ static void read_letter(struct http_front *f, const struct relay_letter *letter)
 
 static void read_letters(struct http_front *f)
 {
-    struct letter *next;
-    for (struct letter *l = mailbox_take(&f->up); l; l = next) {
-        next = l->next;
-        read_letter(f, (const struct relay_letter *)l);
+    for (unsigned i = 0; i < LETTERS_PER_ROUND; i++) {
+        struct letter *letter = f->unread ? f->unread : mailbox_take(&f->up);
+        if (!letter)
+            return;
+        f->unread = letter->next;
+        read_letter(f, (const struct relay_letter *)letter);
     }
+    bell_ring(f->relay->bell);
 }
 
 static void on_bell(uv_poll_t *poll, int status, int events)

@@ -98,7 +98,8 @@ struct http_front {
     int bell;                /* of `down` */
     struct relay_letter close, closed;
     int64_t grace_ms;
-    bool is_running; /* the owner's; false: joined, or never started */
+    struct letter *unread; /* the owner's: taken from `up` */
+    bool is_running;       /* the owner's; false: joined, or never started */
 
     struct loop *loop; /* the thread's, from here on */
     struct http_server *http;

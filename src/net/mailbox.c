@@ -19,14 +19,6 @@ void mailbox_release(struct mailbox *box)
     pthread_mutex_destroy(&box->lock);
 }
 
-/* Can only fail when the bell has been rung 2^64 times: then it is ringing. */
-static void ring(int bell)
-{
-    const uint64_t once = 1;
-    while (write(bell, &once, sizeof once) < 0 && errno == EINTR)
-        continue;
-}
-
 /* Locked. Returns whether the box was empty. */
 static bool append(struct mailbox *box, struct letter *letter)
 {
@@ -43,7 +35,7 @@ void mailbox_post(struct mailbox *box, struct letter *letter)
     bool was_empty = append(box, letter);
     pthread_mutex_unlock(&box->lock);
     if (was_empty)
-        ring(box->bell);
+        bell_ring(box->bell);
 }
 
 bool mailbox_post_bounded(struct mailbox *box, struct letter *letter, size_t bytes,
@@ -60,7 +52,7 @@ bool mailbox_post_bounded(struct mailbox *box, struct letter *letter, size_t byt
     }
     pthread_mutex_unlock(&box->lock);
     if (was_empty)
-        ring(box->bell);
+        bell_ring(box->bell);
     return has_room;
 }
 
@@ -78,6 +70,14 @@ struct letter *mailbox_take(struct mailbox *box)
 int bell_new(void)
 {
     return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* Can only fail when the bell has been rung 2^64 times: then it is ringing. */
+void bell_ring(int bell)
+{
+    const uint64_t once = 1;
+    while (write(bell, &once, sizeof once) < 0 && errno == EINTR)
+        continue;
 }
 
 void bell_silence(int bell)

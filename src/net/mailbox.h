@@ -40,6 +40,7 @@ bool mailbox_post_bounded(struct mailbox *box, struct letter *letter, size_t byt
 struct letter *mailbox_take(struct mailbox *box);
 
 int bell_new(void); /* -1: no descriptor */
+void bell_ring(int bell);
 void bell_silence(int bell);
 
 #endif

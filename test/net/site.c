@@ -72,6 +72,12 @@ static void hold(struct site *site, struct http_exchange *x, bool is_stream)
     http_on_gone(x, on_gone, site);
 }
 
+static void hold_until_round_ends(struct site *site, struct http_exchange *x)
+{
+    assert_true(site->late_count < SITE_HELD_MAX);
+    site->late[site->late_count++] = x;
+}
+
 static void start_pull(struct site *site, struct http_exchange *x, bool breaks)
 {
     struct pull *pull = calloc(1, sizeof *pull);
@@ -111,7 +117,7 @@ static void handle(void *ctx, struct http_exchange *x, const struct http_request
     else if (text_starts_with(path, TEXT("/show")))
         show(x, request);
     else if (text_equal(path, TEXT("/late")))
-        site->late[site->late_count++] = x;
+        hold_until_round_ends(site, x);
     else if (text_equal(path, TEXT("/hold")))
         hold(site, x, false);
     else if (text_equal(path, TEXT("/abandon")))
@@ -202,11 +208,17 @@ static void on_closed(void *ctx)
     site->server = NULL;
 }
 
+void site_begin_close(struct site *site, int64_t grace_ms)
+{
+    if (site->server && !site->is_closing)
+        http_server_close(site->server, grace_ms, on_closed, site);
+    site->is_closing = true;
+}
+
 int site_close(void **state)
 {
     struct site *site = *state;
-    if (site->server)
-        http_server_close(site->server, 0, on_closed, site);
+    site_begin_close(site, 0);
     for (size_t i = 0; i < site->held_count; i++) {
         if (site->held[i])
             http_abandon(site->held[i]);

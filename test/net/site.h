@@ -36,7 +36,7 @@ struct site {
     bool held_streams[SITE_HELD_MAX]; /* that one is a stream */
     size_t held_count, late_count;
     unsigned gone, pulls_open, pulls_done;
-    bool closed;
+    bool is_closing, closed;
     char url[64];
 };
 
@@ -45,6 +45,8 @@ struct site {
 int site_open(void **state);
 int site_open_quick(void **state); /* with deadlines of tenths of a second */
 int site_close(void **state);
+/* `closed` is set at its end. The teardown does so, too, unless it was done. */
+void site_begin_close(struct site *site, int64_t grace_ms);
 
 struct http_handler site_handler(struct site *site); /* for another server */
 

@@ -307,13 +307,6 @@ static void test_one_connection_too_many_is_told_503(void **state)
     buffer_release(&heard);
 }
 
-static void note_closed(void *ctx)
-{
-    struct site *site = ctx;
-    site->closed = true;
-    site->server = NULL;
-}
-
 static void run_until_closed(struct site *site)
 {
     for (int i = 0; i < 500 && !site->closed; i++)
@@ -331,7 +324,7 @@ static void test_closing_finishes_the_open_exchange_and_closes_idle_connections(
     site_say(busy, TEXT("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
     assert_true(site_wait_held(site, 1));
 
-    http_server_close(site->server, 4000, note_closed, site);
+    site_begin_close(site, 4000);
     assert_true(site_is_closed(site, idle));
     assert_false(site->closed);
     site_answer_held(site, 0, "bye\n");
@@ -352,16 +345,18 @@ static void test_closing_cuts_what_is_open_when_the_grace_is_over(void **state)
     struct site *site = *state;
     int waiting = site_dial(site), streaming = site_dial(site), pulling = site_dial(site);
     site_say(waiting, TEXT("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_true(site_wait_held(site, 1));
     site_say(streaming, TEXT("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n"));
     site_say(pulling, TEXT("GET /pull HTTP/1.1\r\nHost: a\r\n\r\n"));
     assert_true(site_wait_held(site, 2));
     assert_true(site_wait(site, &site->pulls_open, 1));
 
-    http_server_close(site->server, 50, note_closed, site);
+    site_begin_close(site, 50);
     assert_true(site_is_closed(site, waiting));
     assert_true(site_is_closed(site, streaming));
     assert_true(site_wait(site, &site->pulls_done, 1));
 
+    assert_true(site_wait(site, &site->gone, 2));
     assert_int_equal(site->gone, 2);
     assert_false(site->closed); /* two exchanges are still with their owner */
     http_abandon(site->held[0]);

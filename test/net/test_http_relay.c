@@ -160,6 +160,32 @@ static void test_more_than_the_owner_takes_is_told_503(void **state)
     buffer_release(&heard);
 }
 
+static void test_a_round_of_the_owner_has_a_bound(void **state)
+{
+    struct site *site = *state;
+    int fds[SITE_HELD_MAX + 40];
+    const size_t count = sizeof fds / sizeof fds[0];
+    for (size_t i = 0; i < count; i++) {
+        fds[i] = site_dial(site);
+        site_say(fds[i], TEXT("GET /late HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+    for (unsigned i = 0; i < 5000 && http_server_stats(site->server).connections_open < count; i++)
+        usleep(1000);
+    usleep(20000); /* all are in the mailbox */
+
+    loop_step(site->loop, true); /* answers what it has read at its end */
+
+    assert_in_range(http_server_stats(site->server).requests, 1, SITE_HELD_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct buffer heard = heard_nothing();
+        site_hear(site, fds[i], &heard, "late\n");
+        assert_has(&heard, "late\n");
+        buffer_release(&heard);
+        close(fds[i]);
+    }
+    assert_int_equal(http_server_stats(site->server).requests, count);
+}
+
 /* ---- the storm ------------------------------------------------------------------------------ */
 
 #define STORM_CLIENTS 4
@@ -265,13 +291,13 @@ static void test_clients_that_come_and_go_leave_nothing_behind(void **state)
 }
 
 #define WITH_SITE(test)  cmocka_unit_test_setup_teardown(test, site_open, site_close)
-#define WITH_QUICK(test) cmocka_unit_test_setup_teardown(test, site_open_quick, site_close)
 
 int main(void)
 {
     setenv("SITE_IO_THREADS", "1", 1);
     const struct CMUnitTest alone[] = {
         WITH_SITE(test_more_than_the_owner_takes_is_told_503),
+        WITH_SITE(test_a_round_of_the_owner_has_a_bound),
     };
     int failures = cmocka_run_group_tests_name("one thread", alone, NULL, NULL);
     setenv("SITE_IO_THREADS", "3", 1);
