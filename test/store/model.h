@@ -42,6 +42,19 @@ void model_backup(const struct store_port *port, const char *path);
 /* All that is left to read from `file`, which is closed, to the new file `path` (0600). */
 void model_save(int file, const char *path);
 
+/* A sanitizer makes everything slow: with one, every third point is enough, since the build without
+ * visits all. */
+#if defined(__SANITIZE_ADDRESS__)
+#define POINTS_STEP 3
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POINTS_STEP 3
+#endif
+#endif
+#ifndef POINTS_STEP
+#define POINTS_STEP 1
+#endif
+
 /* How many times as much as usual a test should do: the environment variable DIDES_LONG, or 1. */
 unsigned how_long(void);
 

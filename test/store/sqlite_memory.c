@@ -216,7 +216,7 @@ static void assert_holds(struct outcome *o)
 {
     struct store_port port;
     struct err err;
-    uint64_t found;
+    uint64_t found = 0;
     if (!open_store(&port, &err) || !model_read_count(&port, &found, &err))
         fail_msg("%s", err.text);
     bool is_next = o->is_unknown && found == o->model.count + 1;
