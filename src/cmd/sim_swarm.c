@@ -6,6 +6,7 @@
 #include "cmd/sim_report.h"
 #include "cmd/sim_virtual.h"
 #include "cmd/terminal.h"
+#include "sim/disk/sqlite_vault.h"
 #include "sim/swarm.h"
 
 #include <assert.h>
@@ -54,6 +55,7 @@ static void run_seed(uint64_t seed, bool is_traced, struct block *block, struct 
     struct swarm *swarm = NULL;
     struct err err = { .code = ERR_NONE };
     const struct swarm_options options = { .is_traced = is_traced,
+                                           .disk = &sqlite_vault_disk,
                                            .told = is_traced ? sim_virtual_tell : NULL };
     if (!swarm_new(seed, &options, &swarm, &err)) {
         buffer_printf(said, "seed=%llu %s\n", (unsigned long long)seed, err.text);

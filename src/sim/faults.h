@@ -65,6 +65,7 @@ struct faults {
     struct fault_every full;              /* the disk has no room */
     struct fault_every copy;              /* the store is copied, or an old copy put in place */
     int64_t clock_jump_ms;                /* the wall clock jumps so far at most between servers */
+    uint32_t damage;                      /* share of starts after which the disk fails */
     uint32_t memory;                      /* share of commands that meet a refused allocation */
     int64_t commit_min_ms, commit_max_ms; /* how long a commit takes */
     uint32_t commit_fail;                 /* share of commits that are refused by the store */

@@ -358,6 +358,8 @@ static bool make(struct model *m, struct err *err)
         return false;
     if (!timers_reserve(&m->timers, m->crowd.count + MODEL_TIMERS + m->message_capacity))
         return err_set(err, ERR_MEMORY, "no memory for %u instances", m->crowd.count);
+    if (m->options.disk && !vault_use_disk(&m->vault, m->options.disk, m->plan->seed, err))
+        return false;
     return server_start(m, err);
 }
 
@@ -400,6 +402,7 @@ void model_free(struct model *model)
     if (!model)
         return;
     server_stop(model, false);
+    vault_close(&model->vault, false);
     network_close(model);
     crowd_release(&model->crowd);
     timers_release(&model->timers);

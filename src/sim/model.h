@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "core/fleet.h"
 #include "sim/plan.h"
+#include "sim/vault.h"
 
 /* Where virtual time begins: 2030-01-01T00:00:00Z. */
 #define MODEL_BEGIN_MS 1893456000000ll
@@ -22,8 +23,9 @@ struct model_options {
     int64_t spread_ms;    /* the first registrations are spread over so long */
     uint64_t events_kept; /* of the journal; 0: as the server's default */
     int64_t events_kept_ms;
-    bool checks_all; /* records and invariants of a small fleet, whatever its size */
-    bool is_traced;  /* every event is told, not only what people want to know */
+    const struct vault_disk *disk; /* for the store; NULL: none */
+    bool checks_all;               /* records and invariants of a small fleet, whatever its size */
+    bool is_traced;                /* every event is told, not only what people want to know */
     void (*told)(void *ctx, int64_t at, const char *sentence); /* may be NULL */
     void *ctx;
 };

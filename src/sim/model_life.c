@@ -12,6 +12,7 @@
 #define SHARE_OF_JUMPS      3000u
 #define SLOW_MS             100  /* a commit that takes so long is one of a bad disk */
 #define GAP_MS              2000 /* as cmd/serving.c: a gap between ticks that the server notices */
+#define DISK_OPERATIONS     200u /* writes and flushes of a minute or so */
 #define DOWN_MS             1000 /* until the supervisor has started another one */
 
 static const struct err no_memory = { .code = ERR_MEMORY, .text = "no memory for the server" };
@@ -80,8 +81,55 @@ static bool start_bare(struct model *m, struct err *err)
     return fleet_init(m->fleet, &memory_heap, &m->options.settings, next_hash_seed(m), err);
 }
 
+/* What goes wrong with the disk until the next start. */
+static void plan_damage(struct model *m)
+{
+    enum vault_damage damage = VAULT_UNHARMED;
+    bool flips = model_chance(m, m->faults.damage / 4);
+    m->vault.disk->start_again(flips);
+    m->vault.is_harmed |= flips;
+    if (flips)
+        model_count(m, FAULT_DAMAGE);
+    if (model_chance(m, m->faults.damage))
+        damage = (enum vault_damage)(1 + sim_dice_roll(&m->dice, VAULT_DAMAGES - 1));
+    m->vault.disk->plan(damage, 1 + sim_dice_roll(&m->dice, DISK_OPERATIONS));
+    m->vault.is_harmed |= damage >= VAULT_LOSE;
+}
+
+/* PR9: what the store noticed is mended by an operator, with the newest copy of it that there is.
+ */
+static bool mend_disk(struct model *m, struct err *err)
+{
+    model_tell(m, "the store is damaged, and says so: %s", err->text);
+    if (m->has_copy)
+        server_put_back(m, false);
+    else
+        m->vault.term++;
+    return vault_refill(&m->vault, m->plan->seed + m->starts, err);
+}
+
+static bool open_disk(struct model *m, struct err *err)
+{
+    enum vault_found found = VAULT_FOUND_NOTHING;
+    plan_damage(m);
+    for (unsigned tries = 0; tries < 3 && found == VAULT_FOUND_NOTHING; tries++) {
+        if (tries > 0)
+            m->vault.disk->start_again(false); /* its disk failed while it started */
+        found = vault_open(&m->vault, err);
+    }
+    if (found == VAULT_FOUND_DAMAGE && mend_disk(m, err))
+        found = vault_open(&m->vault, err);
+    m->is_older |= found == VAULT_FOUND_OLDER;
+    m->put_by_hand += found == VAULT_FOUND_OLDER;
+    if (found == VAULT_FOUND_OLDER)
+        model_tell(m, "the disk has lost what it had promised to keep");
+    return found == VAULT_FOUND_ALL || found == VAULT_FOUND_OLDER;
+}
+
 static bool start_engine(struct model *m, struct err *err)
 {
+    if (m->vault.disk && !open_disk(m, err))
+        return false;
     struct store_port store = vault_port(&m->vault);
     const struct clock_port clock = { .now_ms = clock_now, .self = m };
     const struct log_port log = { .write = write_log, .self = m };
@@ -142,9 +190,14 @@ static void stop_engine(struct model *m, bool is_asked)
     m->vault.is_instant = is_asked;
     m->vault.is_off = !is_asked;
     m->is_gone = !is_asked;
+    if (!is_asked && m->vault.disk)
+        m->vault.disk->cut();
     engine_free(m->engine);
     m->engine = NULL;
     m->is_gone = true;
+    if (m->vault.disk && m->vault.disk->has_failed())
+        model_count(m, FAULT_DAMAGE);
+    vault_close(&m->vault, is_asked);
 }
 
 void server_stop(struct model *m, bool is_asked)
@@ -214,6 +267,7 @@ void server_come_up(struct model *m)
 
 void server_put_back(struct model *m, bool is_by_hand)
 {
+    struct err why = { .code = ERR_NONE };
     uint64_t term = m->vault.term > m->copy.term ? m->vault.term : m->copy.term;
     if (!vault_put_back(&m->vault, &m->copy))
         model_break(m, &no_memory);
@@ -222,6 +276,8 @@ void server_put_back(struct model *m, bool is_by_hand)
     else
         m->vault.term = term + 1;
     m->is_older = true;
+    if (m->vault.disk && !vault_refill(&m->vault, m->plan->seed + m->starts, &why))
+        model_break(m, &why);
     model_tell(m, "an old copy of the store is put in place%s", is_by_hand ? " by hand" : "");
 }
 

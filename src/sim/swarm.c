@@ -30,6 +30,7 @@ static bool make(struct swarm *s, struct err *err)
                                            .spread_ms = SWARM_SECOND,
                                            .events_kept = s->shape.events_kept,
                                            .checks_all = true,
+                                           .disk = s->shape.has_disk ? s->options.disk : NULL,
                                            .is_traced = s->options.is_traced,
                                            .told = s->options.told,
                                            .ctx = s->options.ctx };

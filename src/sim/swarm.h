@@ -12,6 +12,7 @@ struct swarm;
 
 struct swarm_options {
     bool is_traced;
+    const struct vault_disk *disk; /* some seeds put their store on it; NULL: none does */
     void (*told)(void *ctx, int64_t at, const char *sentence); /* may be NULL */
     void *ctx;
 };

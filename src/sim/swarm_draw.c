@@ -9,6 +9,7 @@
 #define MOST_WAVES     4u
 #define MOST_GATES     2u
 #define MOST_DOMAINS   2u
+#define SHARE_OF_DISKS 25u /* percent of the seeds */
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
@@ -98,6 +99,7 @@ static const struct draw_row fault_rows[] = {
     { "full/down",     DRAW_TIME,   90, AT(full.down_max_ms),    1, downs },
     { "copy",          DRAW_TIME,   20, AT(copy.every_ms),       1, everys },
     { "copy/down",     DRAW_TIME,   60, AT(copy.down_max_ms),    1, downs },
+    { "damage",        DRAW_NUMBER, 70, AT(damage),              8000, NULL },
     { "commit/takes",  DRAW_TIME,   50, AT(commit_max_ms),       1, commits },
     { "commit/fail",   DRAW_NUMBER, 40, AT(commit_fail),         2000, NULL },
     { "commit/doubt",  DRAW_NUMBER, 30, AT(commit_doubt),        200, NULL },
@@ -354,6 +356,7 @@ static void draw_shape(struct swarm *s)
     shape->act_every_ms = PICK(s, everys_of_acts);
     static const uint64_t kept[] = { 1000000, 1000, 100, 10 };
     static const int64_t replies_kept[] = { 24 * SWARM_HOUR, 24 * SWARM_HOUR, 10 * SWARM_MINUTE };
+    shape->has_disk = swarm_chance(s, SHARE_OF_DISKS);
     shape->events_kept = PICK(s, kept);
     shape->replies_kept_ms = PICK(s, replies_kept);
     shape->config_play = draw_play(&s->dice, config_rows, COUNT(config_rows));

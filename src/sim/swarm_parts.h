@@ -40,6 +40,7 @@ struct swarm_shape {
     int64_t act_every_ms;
     uint64_t config_play; /* rows of the configuration that vary in this seed */
     uint32_t weights[SWARM_ACT_COUNT], weight;
+    bool has_disk;
     uint64_t events_kept;
     int64_t replies_kept_ms;
 };

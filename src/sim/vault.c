@@ -7,6 +7,7 @@
 
 #define BATCH_MAX  ((size_t)4 << 30)
 #define RECORD_MAX ((size_t)4 << 20)
+#define TEND_MS    1000000u /* nothing may depend on how fast the machine is */
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
@@ -25,6 +26,9 @@ void vault_release(struct vault *vault)
                 vault->pending.capacity * sizeof *vault->pending.ops);
     buffer_release(&vault->pending.bytes);
     buffer_release(&vault->scratch);
+    memory_give(&memory_heap, vault->contents, vault->content_capacity * sizeof *vault->contents);
+    if (vault->disk)
+        vault->disk->end();
 }
 
 /* ---- a batch under way ---------------------------------------------------------------------- */
@@ -72,7 +76,7 @@ static bool begin(struct vault_pending *p, const struct store_batch *batch)
 bool vault_settle(struct vault *vault)
 {
     struct vault_pending *p = &vault->pending;
-    if (!p->is_there)
+    if (!p->is_there || vault->disk) /* the next start finds out whether a disk has it */
         return true;
     p->is_there = false;
     if (p->is_lost)
@@ -84,9 +88,182 @@ bool vault_settle(struct vault *vault)
 bool vault_restart(struct vault *vault, bool is_kept)
 {
     vault->is_off = vault->is_stopped = vault->is_instant = false;
-    if (!is_kept)
+    if (!is_kept && !vault->disk)
         vault->pending.is_there = false;
     return vault_settle(vault);
+}
+
+/* ---- what a disk must have ------------------------------------------------------------------ */
+
+static uint64_t hash_of(struct text key, struct text value)
+{
+    return text_hash(value, text_hash(key, 1));
+}
+
+static bool note_content(struct vault *vault)
+{
+    if (vault->commits >= vault->content_capacity) {
+        uint64_t next = vault->commits + vault->commits / 2 + 256;
+        uint64_t *grown =
+            memory_heap.resize(memory_heap.ctx, vault->contents,
+                               vault->content_capacity * sizeof *grown, next * sizeof *grown);
+        if (!grown)
+            return false;
+        vault->contents = grown;
+        vault->content_capacity = next;
+    }
+    vault->contents[vault->commits] = vault->content;
+    return true;
+}
+
+/* Applies a batch that is durable. */
+static bool take_ops(struct vault *vault, const struct store_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct text old = vault_find(vault, ops[i].key);
+        if (old.data)
+            vault->content -= hash_of(ops[i].key, old);
+        if (!ops[i].is_delete)
+            vault->content += hash_of(ops[i].key, ops[i].value);
+        if (!memory_table_apply(&vault->rows, &ops[i], 1))
+            return false;
+    }
+    vault->commits++;
+    return note_content(vault);
+}
+
+static void sum_rows(struct vault *vault)
+{
+    vault->content = 0;
+    for (uint32_t item = memory_table_seek(&vault->rows, TEXT_NONE); item != ORDERED_NONE;
+         item = memory_table_after(&vault->rows, item))
+        vault->content += hash_of(vault->rows.pairs[item].key, vault->rows.pairs[item].value);
+}
+
+bool vault_use_disk(struct vault *vault, const struct vault_disk *disk, uint64_t seed,
+                    struct err *err)
+{
+    vault->disk = disk;
+    return disk->begin(seed, err) &&
+           (note_content(vault) || err_set(err, ERR_MEMORY, "no memory for a disk"));
+}
+
+static bool add_to_sum(void *ctx, struct text key, struct text value)
+{
+    *(uint64_t *)ctx += hash_of(key, value);
+    return true;
+}
+
+static bool add_row(void *ctx, struct text key, struct text value)
+{
+    const struct store_op op = { .key = key, .value = value };
+    return memory_table_apply(ctx, &op, 1);
+}
+
+static bool read_rows(struct vault *vault, struct err *err)
+{
+    memory_table_release(&vault->rows);
+    memory_table_init(&vault->rows);
+    return vault->store.scan(vault->store.self, TEXT_NONE, TEXT_NONE, 0, add_row, &vault->rows,
+                             err);
+}
+
+/* The batch in doubt, if it is there. */
+static bool has_pending(struct vault *vault, uint64_t found)
+{
+    struct vault_pending *p = &vault->pending;
+    struct vault_copy before;
+    uint64_t content = vault->content;
+    if (!p->is_there || !vault_copy(vault, &before))
+        return false;
+    bool is_it = take_ops(vault, p->ops, p->count) && vault->content == found;
+    if (!is_it && vault_put_back(vault, &before))
+        vault->content = content;
+    vault_copy_release(&before);
+    return is_it;
+}
+
+static bool find_older(struct vault *vault, uint64_t found, struct err *err)
+{
+    for (uint64_t i = vault->commits; i > 0; i--) {
+        if (vault->contents[i - 1] != found)
+            continue;
+        vault->commits = i - 1;
+        vault->content = found;
+        return read_rows(vault, err);
+    }
+    return false;
+}
+
+static enum vault_found compare(struct vault *vault, struct err *err)
+{
+    uint64_t found = 0;
+    if (!vault->store.scan(vault->store.self, TEXT_NONE, TEXT_NONE, 0, add_to_sum, &found, err))
+        return err->code == ERR_CORRUPT && vault->is_harmed ? VAULT_FOUND_DAMAGE
+               : err->code == ERR_CORRUPT                   ? VAULT_FOUND_WRONG
+                                                            : VAULT_FOUND_NOTHING;
+    if (found == vault->content || has_pending(vault, found))
+        return VAULT_FOUND_ALL;
+    if (vault->is_harmed && find_older(vault, found, err))
+        return VAULT_FOUND_OLDER;
+    err_set(err, ERR_CORRUPT, "the store holds what never was, after %llu commits",
+            (unsigned long long)vault->commits);
+    return VAULT_FOUND_WRONG;
+}
+
+enum vault_found vault_open(struct vault *vault, struct err *err)
+{
+    enum vault_found found;
+    *err = (struct err){ .code = ERR_NONE };
+    if (!vault->disk->open(&vault->store, err)) {
+        found = err->code != ERR_CORRUPT ? VAULT_FOUND_NOTHING
+                : vault->is_harmed       ? VAULT_FOUND_DAMAGE
+                                         : VAULT_FOUND_WRONG;
+        return found;
+    }
+    vault->is_open = true;
+    found = compare(vault, err);
+    vault->term = vault->store.term(vault->store.self);
+    vault->pending.is_there = vault->pending.is_there && found == VAULT_FOUND_NOTHING;
+    if (found != VAULT_FOUND_ALL && found != VAULT_FOUND_OLDER)
+        vault_close(vault, false);
+    return found;
+}
+
+void vault_close(struct vault *vault, bool is_asked)
+{
+    if (!vault->disk)
+        return;
+    if (!is_asked)
+        vault->disk->cut();
+    if (vault->is_open)
+        vault->store.close(vault->store.self);
+    vault->is_open = false;
+}
+
+static bool refill_rows(struct vault *vault, struct store_port *store, struct err *err)
+{
+    for (uint32_t item = memory_table_seek(&vault->rows, TEXT_NONE); item != ORDERED_NONE;
+         item = memory_table_after(&vault->rows, item)) {
+        const struct store_op op = { .key = vault->rows.pairs[item].key,
+                                     .value = vault->rows.pairs[item].value };
+        const struct store_batch batch = { .ops = &op, .count = 1 };
+        if (store->commit(store->self, &batch, err) != STORE_DURABLE)
+            return false;
+    }
+    return store->raise_term(store->self, vault->term, err) == STORE_DURABLE;
+}
+
+bool vault_refill(struct vault *vault, uint64_t seed, struct err *err)
+{
+    struct store_port store;
+    if (!vault->disk->begin(seed, err) || !vault->disk->open(&store, err))
+        return false;
+    bool is_full = refill_rows(vault, &store, err);
+    store.close(store.self);
+    vault->is_harmed = vault->pending.is_there = false;
+    sum_rows(vault);
+    return is_full && note_content(vault);
 }
 
 /* ---- the port ------------------------------------------------------------------------------- */
@@ -96,12 +273,20 @@ static struct vault *vault_of(struct store *self)
     return (struct vault *)self;
 }
 
+static enum store_result refuse(struct err *err)
+{
+    err_set(err, ERR_STORE, "the store has stopped");
+    return STORE_UNKNOWN;
+}
+
 static bool scan(struct store *self, struct text first, struct text end, size_t limit,
                  store_visit_fn *visit, void *ctx, struct err *err)
 {
-    const struct memory_table *rows = &vault_of(self)->rows;
+    const struct vault *vault = vault_of(self);
+    const struct memory_table *rows = &vault->rows;
     size_t visited = 0;
-    (void)err;
+    if (vault->is_open)
+        return vault->store.scan(vault->store.self, first, end, limit, visit, ctx, err);
     for (uint32_t item = memory_table_seek(rows, first);
          item != ORDERED_NONE && (limit == 0 || visited < limit);
          item = memory_table_after(rows, item), visited++) {
@@ -113,15 +298,41 @@ static bool scan(struct store *self, struct text first, struct text end, size_t 
     return true;
 }
 
-static enum store_result refuse(struct err *err)
-{
-    err_set(err, ERR_STORE, "the store has stopped");
-    return STORE_UNKNOWN;
-}
-
 static struct vault_fate fate_of(const struct vault *vault)
 {
     return vault->draw ? vault->draw(vault->ctx) : (struct vault_fate){ STORE_DURABLE, true };
+}
+
+static enum store_result commit_to_disk(struct vault *vault, const struct store_batch *batch,
+                                        struct err *err)
+{
+    enum store_result result = vault->store.commit(vault->store.self, batch, err);
+    switch (result) {
+    case STORE_DURABLE:
+        if (!take_ops(vault, batch->ops, batch->count))
+            return refuse(err);
+        vault->store.tend(vault->store.self, TEND_MS);
+        break;
+    case STORE_RETRY:
+        if (++vault->refusals % 3 == 0) /* somebody makes room */
+            vault->disk->add_room();
+        break;
+    case STORE_UNKNOWN:
+        vault->is_stopped = true;
+        if (!begin(&vault->pending, batch))
+            err_set(err, ERR_MEMORY, "no memory for a batch in doubt");
+        break;
+    }
+    return result;
+}
+
+static enum store_result raise_on_disk(struct vault *vault, uint64_t term, struct err *err)
+{
+    enum store_result result = vault->store.raise_term(vault->store.self, term, err);
+    if (result == STORE_DURABLE)
+        vault->term = term;
+    vault->is_stopped = result == STORE_UNKNOWN;
+    return result;
 }
 
 static enum store_result commit(struct store *self, const struct store_batch *batch,
@@ -133,6 +344,8 @@ static enum store_result commit(struct store *self, const struct store_batch *ba
     if (batch->count == 0)
         return STORE_DURABLE;
     struct vault_fate fate = fate_of(vault);
+    if (vault->disk)
+        return commit_to_disk(vault, batch, err);
     if (fate.result == STORE_RETRY || !begin(&vault->pending, batch)) {
         err_set(err, ERR_STORE, "the disk is full");
         return STORE_RETRY;
@@ -183,6 +396,8 @@ static enum store_result raise_term(struct store *self, uint64_t term, struct er
     if (vault->is_off || vault->is_stopped)
         return refuse(err);
     struct vault_fate fate = fate_of(vault);
+    if (vault->disk)
+        return raise_on_disk(vault, term, err);
     bool arrives = fate.result == STORE_DURABLE || (fate.result == STORE_UNKNOWN && fate.is_kept);
     if (arrives && term > vault->term)
         vault->term = term;

@@ -27,7 +27,40 @@ struct vault_pending {
     bool is_there, is_lost; /* is_lost: it will never arrive */
 };
 
+/* What goes wrong with a disk. */
+enum vault_damage {
+    VAULT_UNHARMED,
+    VAULT_CUT,       /* the power goes at an operation */
+    VAULT_EIO,       /* an operation fails */
+    VAULT_FULL,      /* there is no room from it on */
+    VAULT_LOSE,      /* a write is lost, in silence */
+    VAULT_MISDIRECT, /* a write goes elsewhere, in silence */
+    VAULT_SHORT,     /* a write is done in part, in silence */
+    VAULT_DAMAGES
+};
+
+/* A shipped store on a disk that fails. One at a time. */
+struct vault_disk {
+    bool (*begin)(uint64_t seed, struct err *err); /* an empty one */
+    void (*end)(void);
+    bool (*open)(struct store_port *ret, struct err *err);
+    void (*plan)(enum vault_damage damage, uint64_t after); /* operations from now */
+    void (*add_room)(void);
+    bool (*has_failed)(void);        /* as was planned */
+    void (*cut)(void);               /* the power goes now */
+    void (*start_again)(bool flips); /* the computer does; a bit may have changed meanwhile */
+};
+
+/* With a disk the rows are what must be found on it, and the fate of a commit is what it says. */
 struct vault {
+    const struct vault_disk *disk; /* NULL: there are the rows alone */
+    struct store_port store;       /* on the disk, while a server runs */
+    bool is_open;
+    bool is_harmed; /* its drive broke a promise since it was whole last */
+    uint64_t refusals;
+    uint64_t content;   /* sum of the hashes of all rows */
+    uint64_t *contents; /* after each commit, by number */
+    uint64_t content_capacity;
     struct memory_table rows; /* what a server would load */
     struct vault_pending pending;
     uint64_t commits; /* that arrived */
@@ -41,6 +74,21 @@ struct vault {
 };
 
 void vault_init(struct vault *vault, vault_fate_fn *draw, void *ctx);
+/* Puts it on an empty disk. */
+bool vault_use_disk(struct vault *vault, const struct vault_disk *disk, uint64_t seed,
+                    struct err *err);
+/* What a start finds on the disk. */
+enum vault_found {
+    VAULT_FOUND_ALL,
+    VAULT_FOUND_OLDER,   /* a drive that broke its promise has an older state, and a whole one */
+    VAULT_FOUND_DAMAGE,  /* and the store noticed */
+    VAULT_FOUND_WRONG,   /* the store has what never was: *err says what */
+    VAULT_FOUND_NOTHING, /* it cannot be opened for another reason */
+};
+enum vault_found vault_open(struct vault *vault, struct err *err);
+void vault_close(struct vault *vault, bool is_asked);
+/* An empty disk gets the rows. */
+bool vault_refill(struct vault *vault, uint64_t seed, struct err *err);
 void vault_release(struct vault *vault);
 struct store_port vault_port(struct vault *vault);
 

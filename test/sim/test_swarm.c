@@ -5,6 +5,7 @@
  * A failure prints its seed: `dides sim --seed N --trace` replays it. SEED=n runs that one here,
  * SEEDS=n that many from 1 on; under a sanitizer fewer are run. */
 #include "base/suite.h"
+#include "sim/disk/sqlite_vault.h"
 #include "sim/swarm.h"
 
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static void fail_seed(uint64_t seed, const struct model *model)
 
 static uint64_t run_seed(uint64_t seed)
 {
-    const struct swarm_options options = { 0 };
+    const struct swarm_options options = { .disk = &sqlite_vault_disk };
     struct swarm *swarm = NULL;
     struct err err = { 0 };
     if (!swarm_new(seed, &options, &swarm, &err))

@@ -3,8 +3,8 @@
  * once on a disk that keeps what is done to it; then each of its moments is put in place again,
  * with other luck for what was not flushed, and opened: what was acknowledged is there, the next
  * change wholly or not at all, nothing else, and the store goes on from there. */
-#include "disk.h"
 #include "model.h"
+#include "sim/disk/disk.h"
 #include "store/sqlite/inner.h"
 
 #include <inttypes.h>

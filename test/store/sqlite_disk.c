@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * sqlite_disk.c - the SQLite store on a disk that fails or loses power at every single operation of
  * a scenario: nothing acknowledged is lost, nothing refused appears, nothing is there by half. */
-#include "disk.h"
 #include "model.h"
+#include "sim/disk/disk.h"
 #include "store/sqlite/sqlite.h"
 
 #include <inttypes.h>

@@ -5,8 +5,8 @@
  * durable content stays and every sector written since then is there or not, by chance. A flush
  * that fails drops what it should have written, as Linux does: the cache still shows it, and no
  * later flush brings it to the disk. */
-#ifndef DIDES_TEST_STORE_DISK_H
-#define DIDES_TEST_STORE_DISK_H
+#ifndef DIDES_SIM_DISK_DISK_H
+#define DIDES_SIM_DISK_DISK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +29,10 @@ void disk_register(void); /* once a process */
 /* An empty disk. Operation `at` (1: the first write, truncation, flush or deletion) fails like
  * `fault`. `seed` decides what a power cut leaves. */
 void disk_reset(enum disk_fault fault, uint64_t at, uint64_t seed);
+/* From now on, after so many operations (1: the next one). */
+void disk_plan(enum disk_fault fault, uint64_t after);
+/* One bit of what is durable is another one. False: the disk is empty. */
+bool disk_flip(void);
 /* The computer starts again; no fault is planned any more. */
 void disk_restart(void);
 /* Room again on a full disk. */

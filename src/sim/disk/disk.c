@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * disk.c - a disk in memory as an SQLite VFS. One connection at a time, so locks always succeed. */
-#include "disk.h"
+#include "sim/disk/disk.h"
 
-#include "model.h"
+#include "sim/dice.h"
 
 #include <assert.h>
 #include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define FILES       8
 #define NAME_SIZE   512
@@ -35,7 +38,8 @@ struct disk_file {
 static struct {
     struct disk_file files[FILES];
     enum disk_fault fault;
-    uint64_t at, operations, random;
+    uint64_t at, operations;
+    struct sim_dice dice;
     bool is_off, is_full, is_lying, has_failed;
 } disk;
 
@@ -178,7 +182,7 @@ static void make_durable(struct disk_file *f)
 static void lose_power(struct disk_file *f)
 {
     for (size_t i = 0; i < f->change_count; i++) {
-        if (random_below(&disk.random, 2) == 0)
+        if (sim_dice_roll(&disk.dice, 2) == 0)
             apply(&f->durable, &f->changes[i]);
     }
     drop_changes(f);
@@ -236,13 +240,13 @@ static int disk_write(sqlite3_file *handle, const void *in, int count, sqlite3_i
     if (code == SQLITE_OK && is_silently(DISK_LOST))
         size = 0;
     if (code == SQLITE_OK && is_silently(DISK_SHORT))
-        size = random_below(&disk.random, size);
+        size = sim_dice_roll(&disk.dice, (uint32_t)size);
     if (code == SQLITE_OK && is_silently(DISK_MISDIRECTED))
-        at = random_below(&disk.random, f->cache.size / SECTOR + 8) * SECTOR;
+        at = sim_dice_roll(&disk.dice, (uint32_t)(f->cache.size / SECTOR + 8)) * SECTOR;
     if (code == SQLITE_OK)
         add_write(f, at, in, size);
     else if (!was_off) /* any part of a write that fails may have been done */
-        add_write(f, (size_t)offset, in, random_below(&disk.random, (uint64_t)count));
+        add_write(f, (size_t)offset, in, sim_dice_roll(&disk.dice, (uint32_t)count));
     return code;
 }
 
@@ -428,7 +432,7 @@ static int vfs_randomness(sqlite3_vfs *vfs, int size, char *out)
 {
     (void)vfs;
     for (int i = 0; i < size; i++)
-        out[i] = (char)random_next(&disk.random);
+        out[i] = (char)sim_dice_next(&disk.dice);
     return size;
 }
 
@@ -503,8 +507,27 @@ void disk_reset(enum disk_fault fault, uint64_t at, uint64_t seed)
     disk.fault = fault;
     disk.at = at;
     disk.operations = 0;
-    disk.random = seed;
+    disk.dice = (struct sim_dice){ seed };
     disk.is_off = disk.is_full = disk.is_lying = disk.has_failed = false;
+}
+
+void disk_plan(enum disk_fault fault, uint64_t after)
+{
+    disk.fault = fault;
+    disk.at = disk.operations + after;
+    disk.has_failed = false;
+}
+
+bool disk_flip(void)
+{
+    struct disk_file *f = &disk.files[sim_dice_roll(&disk.dice, FILES)];
+    for (int i = 0; i < FILES && f->durable.size == 0; i++)
+        f = &disk.files[i];
+    if (f->durable.size == 0)
+        return false;
+    uint32_t at = sim_dice_roll(&disk.dice, (uint32_t)f->durable.size);
+    f->durable.bytes[at] ^= (unsigned char)(1u << sim_dice_roll(&disk.dice, 8));
+    return true;
 }
 
 void disk_restart(void)
@@ -586,11 +609,11 @@ static void redo_in_part(size_t i, uint64_t operation)
         if (entry->kind != ENTRY_CHANGE)
             return;
         struct change part = entry->change;
-        uint64_t chance = random_below(&disk.random, 3);
+        uint64_t chance = sim_dice_roll(&disk.dice, 3);
         if (chance == 0)
             return;
         if (chance == 1 && part.bytes)
-            part.size = 1 + random_below(&disk.random, part.size);
+            part.size = 1 + sim_dice_roll(&disk.dice, (uint32_t)part.size);
         apply(&disk.files[entry->file].durable, &part);
         if (chance == 1)
             return;
@@ -602,7 +625,7 @@ void disk_replay(uint64_t operations, uint64_t seed)
     record.is_on = false;
     while (record.done < record.count && record.entries[record.done].operation <= operations)
         redo(&record.entries[record.done++]);
-    disk.random = seed;
+    disk.dice = (struct sim_dice){ seed };
     for (int i = 0; i < FILES; i++) {
         const struct disk_file *from = &record.files[i];
         struct disk_file *f = &disk.files[i];
@@ -611,7 +634,7 @@ void disk_replay(uint64_t operations, uint64_t seed)
         f->exists = from->exists;
         copy_content(&f->durable, &from->durable);
         for (size_t k = 0; k < from->change_count; k++)
-            if (random_below(&disk.random, 2) == 0)
+            if (sim_dice_roll(&disk.dice, 2) == 0)
                 apply(&f->durable, &from->changes[k]);
     }
     redo_in_part(record.done, operations + 1);
