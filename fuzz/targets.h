@@ -19,7 +19,7 @@
     X(crc,              4096, NULL,       "src/base/crc32c.c")                                      \
     X(database,         256,  NULL,       "src/store/sqlite/check.c src/store/sqlite/schema.c src/store/sqlite/meta.c src/store/sqlite/journal.c") \
     X(deploy,           4096, "deploy",   FUZZ_JSON "src/wire/request_rollout.c src/wire/config.c src/wire/config_waves.c") \
-    X(duration,         64,   NULL,       "src/base/format.c")                                      \
+    X(duration,         64,   NULL,       "src/base/format_time.c")                                     \
     X(escapes,          256,  NULL,       "src/base/format.c")                                      \
     X(event_filter,     2048, "selector", "src/wire/event_filter.c")                                \
     X(event_head,       1024, "record",   "src/wire/record.c")                                      \
