@@ -7,6 +7,7 @@ ASAN = build-asan
 COVERAGE = build-cov
 TSAN = build-tsan
 FUZZ = build-fuzz
+MUTANTS = build-mutants
 DEB = build-deb
 PREFIX = /usr/local
 ARGS =
@@ -14,7 +15,7 @@ SEEDS = 20000
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL: # two apt-get at once would lock each other out; ninja is parallel enough
-.PHONY: help run build test check asan tsan valgrind coverage fuzz seeds bench docs format install deb deps clean
+.PHONY: help run build test check asan tsan valgrind coverage fuzz seeds mutants bench docs format install deb deps clean
 
 help: # print this list
 	@awk -F ': .*# |: # ' '/^[a-z]+:.*# / { printf "make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -53,6 +54,9 @@ seeds: deps-build $(BUILD)/build.ninja # simulate SEEDS=20000 small fleets with 
 	@ninja --quiet -C $(BUILD) dides
 	@$(BUILD)/dides sim --seeds $(SEEDS) --jobs "$$(nproc)" $(ARGS)
 
+mutants: deps-test # plant bugs, one after the other, and see that tests find them; ARGS="--tables": an hour
+	@tool/mutants $(MUTANTS) $(ARGS)
+
 bench: deps-bench $(BUILD)/build.ninja # measure
 	@ninja --quiet -C $(BUILD)
 	@meson test -C $(BUILD) --no-rebuild --benchmark --verbose $(ARGS)
@@ -73,7 +77,7 @@ deb: deps-check # make a Debian package in build-deb/
 deps: deps-check # install every package that building, testing and checking need
 
 clean: # remove what was built
-	@rm -rf $(BUILD) $(ASAN) $(COVERAGE) $(TSAN) $(FUZZ) $(DEB)
+	@rm -rf $(BUILD) $(ASAN) $(COVERAGE) $(TSAN) $(FUZZ) $(MUTANTS) $(DEB)
 
 # The rest is for the targets above.
 .PHONY: deps-build deps-test deps-check deps-fuzz deps-bench deps-deep
