@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 30000 /* for what comes at once, but for busy machines and checkers */
 
 struct pull {
     struct site *site;
