@@ -290,7 +290,7 @@ static void test_clients_that_come_and_go_leave_nothing_behind(void **state)
     assert_int_equal(site->pulls_done, site->pulls_open);
 }
 
-#define WITH_SITE(test)  cmocka_unit_test_setup_teardown(test, site_open, site_close)
+#define WITH_SITE(test) cmocka_unit_test_setup_teardown(test, site_open, site_close)
 
 int main(void)
 {
