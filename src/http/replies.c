@@ -164,13 +164,16 @@ bool replies_load(struct api *api, struct text value, struct err *err)
     struct text key = json_get_text(root, "key", TEXT_NONE);
     struct text location = json_get_text(root, "location", TEXT_NONE);
     struct reply *r = new_reply(key, json_get_text(root, "body", TEXT_NONE));
-    if (!r || key.size == 0 || location.size >= sizeof r->location) {
+    int64_t status = json_get_i64(root, "status", 200);
+    bool is_sound = key.size > 0 && location.size < sizeof r->location && status >= 200 &&
+                    status < 300; /* only successes are kept */
+    if (!r || !is_sound) {
         if (r)
             memory_give(&memory_heap, r, size_of(r));
         return err_set(err, r ? ERR_CORRUPT : ERR_MEMORY, "a stored reply cannot be read");
     }
     r->at = json_get_i64(root, "at", 0);
-    r->status = (int)json_get_i64(root, "status", 200);
+    r->status = (int)status;
     r->is_sealed = json_get_bool(root, "sealed", false);
     r->sum[0] = (uint64_t)json_get_i64(root, "sum", 0);
     r->sum[1] = (uint64_t)json_get_i64(root, "sum2", 0);
