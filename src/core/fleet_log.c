@@ -44,10 +44,12 @@ bool fleet_grow(const struct memory *memory, void **items, uint32_t *capacity, s
 /* Moves what is still needed of a log to its front, when most of it is not. */
 static void compact(void *items, uint32_t *first, uint32_t *count, size_t item_size)
 {
+    uint32_t kept = *count - *first;
     if (*first == 0 || *first < *count / 2)
         return;
-    memmove(items, (char *)items + *first * item_size, (*count - *first) * item_size);
-    *count -= *first;
+    if (kept > 0)
+        memmove(items, (char *)items + *first * item_size, kept * item_size);
+    *count = kept;
     *first = 0;
 }
 

@@ -255,7 +255,8 @@ static void test_no_lost_misdirected_or_short_write_is_served(void **state)
             "%u operations %s: %u noticed, %u merely older, %u without effect, %u silent\n", points,
             faults[i].name, f.noticed, f.older, f.whole, f.silent);
         assert_int_equal(f.silent, 0);
-        assert_true(points > 300 / POINTS_STEP && f.noticed > 10 / POINTS_STEP);
+        assert_true(points > 300 / POINTS_STEP);
+        assert_true(f.noticed > 0); /* how many follows from how much was folded at a time */
     }
 }
 
