@@ -44,8 +44,8 @@ valgrind: deps-deep $(BUILD)/build.ninja # the unit tests under memcheck, about 
 
 coverage: deps-deep $(COVERAGE)/build.ninja # run all tests once, tell which lines and branches they took
 	@find $(COVERAGE) -name '*.gcda' -delete
-	@tool/run-tests $(COVERAGE) --label 'for coverage' --timeout-multiplier 6
-	@tool/coverage $(COVERAGE) $(ARGS)
+	@status=0; tool/run-tests $(COVERAGE) --label 'for coverage' --timeout-multiplier 20 || status=1; \
+		tool/coverage $(COVERAGE) $(ARGS) || status=1; exit $$status
 
 fuzz: deps-fuzz $(FUZZ)/build.ninja # a minute of fuzzing for each decoder; TARGET=selector runs one, FUZZ_SECONDS=600 longer
 	@TARGET="$(TARGET)" tool/fuzz $(FUZZ)

@@ -184,14 +184,11 @@ static void test_a_domain_that_has_room_again_is_not_waited_for(void **state)
     assert_false(waits_for(s, r, WAITING_DOMAIN_CAP));
 }
 
-/* Without a story: that would look at all of them after each. */
-static void test_values_beyond_the_limit_are_one_domain(void **state)
+/* Instances i-00000 and so on, each in a rack of its own. Without the story, which would look at
+ * all of them after each. */
+static void many(struct story *s, uint32_t count)
 {
-    struct story *s = *state;
-    struct fleet *fleet = &s->fleet;
-    const uint32_t beyond = 3;
-    story_command(s);
-    for (uint32_t i = 0; i < LIMIT_DOMAIN_CELLS + beyond; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         char name[16];
         snprintf(name, sizeof name, "i-%05u", i);
         struct label_change label = { TEXT("rack"), text_from(name), false };
@@ -199,10 +196,19 @@ static void test_values_beyond_the_limit_are_one_domain(void **state)
             .name = text_from(name), .labels = &label, .label_count = 1, .has_labels = true
         };
         struct register_result result;
+        s->now += i % 8 == 0 ? 1 : 0;
         story_command(s);
-        assert_true(fleet_register(fleet, &command, &result, &s->err));
+        assert_true(fleet_register(&s->fleet, &command, &result, &s->err));
     }
-    fleet_settle(fleet, fleet_end_round(fleet));
+    fleet_settle(&s->fleet, fleet_end_round(&s->fleet));
+}
+
+static void test_values_beyond_the_limit_are_one_domain(void **state)
+{
+    struct story *s = *state;
+    struct fleet *fleet = &s->fleet;
+    const uint32_t beyond = 3;
+    many(s, LIMIT_DOMAIN_CELLS + beyond);
     struct rollout_config config = story_config(LIMIT_INSTANCES, 1);
     story_domains(s, &config, "rack max 1");
     struct deploy_command command = story_request(s, "", "2/b", &config);
@@ -216,6 +222,27 @@ static void test_values_beyond_the_limit_are_one_domain(void **state)
     assert_int_equal(lots->cells[LIMIT_DOMAIN_CELLS].value, LABELS_ABSENT);
     assert_int_equal(lots->cells[LIMIT_DOMAIN_CELLS].tally.total, beyond);
     assert_int_equal(rollout_tally(r)->in_progress, LIMIT_DOMAIN_CELLS + 1);
+}
+
+static void test_a_large_fleet_that_falls_silent_is_offline_with_the_ticks(void **state)
+{
+    struct story *s = *state;
+    many(s, 20000);
+    s->now += 2 * MINUTE;
+    bool more = true;
+    unsigned ticks = 0;
+
+    for (; more; ticks++) {
+        story_command(s);
+        more = fleet_tick(&s->fleet, &s->err);
+        fleet_settle(&s->fleet, fleet_end_round(&s->fleet));
+    }
+
+    assert_int_equal(s->fleet.tally.online, 0);
+    assert_true(ticks > 1 && s->fleet.timers.openings > 0);
+    uint32_t slot = 77;
+    assert_int_equal(fleet_list(&s->fleet, FLEET_NONE, &slot, 1), 0);
+    assert_int_equal(slot, 77);
 }
 
 /* ---- servers that hold still ---------------------------------------------------------------- */
@@ -527,6 +554,7 @@ int main(void)
         STORY(test_a_late_report_of_one_that_is_done_counts),
         STORY(test_a_domain_that_has_room_again_is_not_waited_for),
         STORY(test_values_beyond_the_limit_are_one_domain),
+        STORY(test_a_large_fleet_that_falls_silent_is_offline_with_the_ticks),
         STORY(test_a_server_that_is_held_starts_rollouts_and_picks_nobody),
         STORY(test_a_breach_while_held_is_judged_before_the_rollout_completes),
         STORY(test_a_gate_that_ran_out_of_time_while_held_cannot_be_promoted),

@@ -98,7 +98,7 @@ struct texts {
 };
 
 /* A selector of so many requirements, which all with "env" meet, and a reason of `reason` bytes.
- * With 8 to 20 of the one and 0 to 210 of the other, whatever a rollout keeps begins the second
+ * With 8 to 30 of the one and 0 to 210 of the other, whatever a rollout keeps begins the second
  * chunk of its arena once, and so asks for memory. */
 static void fill(struct texts *texts, unsigned requirements, size_t reason)
 {
@@ -114,7 +114,7 @@ static void fill(struct texts *texts, unsigned requirements, size_t reason)
 static void each_size(size_t step, void (*visit)(const struct texts *texts, void *ctx), void *ctx)
 {
     static struct texts texts;
-    for (unsigned requirements = 8; requirements <= 20; requirements++) {
+    for (unsigned requirements = 8; requirements <= 30; requirements++) {
         for (size_t reason = 0; reason <= 210; reason += step) {
             fill(&texts, requirements, reason);
             visit(&texts, ctx);
@@ -139,9 +139,9 @@ static struct story *of_long_names(unsigned count)
 /* Fails each request of a deploy in turn until none fails. */
 static void deploy_with(const struct texts *texts, const char *waves)
 {
-    bool deployed = false;
-    for (size_t n = 1; !deployed; n++) {
-        struct story *s = of_long_names(10);
+    bool has_failed = true;
+    for (size_t n = 1; has_failed; n++) {
+        struct story *s = of_long_names(16);
         struct rollout_config config = story_config(3, 1);
         story_waves(s, &config, waves);
         struct deploy_command command = story_request(s, texts->selector, "2/b", &config);
@@ -150,8 +150,9 @@ static void deploy_with(const struct texts *texts, const char *waves)
         story_command(s);
         faulty_memory_fail(&s->memory, n, false);
 
-        deployed = fleet_deploy(&s->fleet, &command, NULL, &s->err) != NULL;
+        bool deployed = fleet_deploy(&s->fleet, &command, NULL, &s->err) != NULL;
 
+        has_failed = s->memory.failures > 0;
         faulty_memory_fail(&s->memory, 0, false);
         assert_int_equal(s->err.code, deployed ? ERR_NONE : ERR_MEMORY);
         char *after = story_dump(s);
@@ -169,12 +170,31 @@ static void deploy_in_one(const struct texts *texts, void *ctx)
     deploy_with(texts, "rest");
 }
 
+/* With waves, whose records come first, the texts themselves begin the second chunk. */
+static void deploy_in_waves(size_t count, unsigned requirements, size_t reason)
+{
+    static struct texts texts;
+    char waves[128] = "";
+    size_t used = 0;
+    for (size_t i = 0; i + 1 < count; i++)
+        used += (size_t)snprintf(waves + used, sizeof waves - used, "%c 1; ", (char)('a' + i));
+    snprintf(waves + used, sizeof waves - used, "rest");
+    fill(&texts, requirements, reason);
+    deploy_with(&texts, waves);
+}
+
 static void test_a_deploy_with_long_texts_and_names_happens_whole_or_not_at_all(void **state)
 {
     (void)state;
     static struct texts texts;
 
-    each_size(14, deploy_in_one, NULL);
+    each_size(56, deploy_in_one, NULL);
+    for (size_t waves = 6; waves <= 14; waves++) {
+        for (size_t reason = 0; reason < 420; reason += 14)
+            deploy_in_waves(waves, 1, reason);
+        for (unsigned requirements = 2; requirements <= 8; requirements++)
+            deploy_in_waves(waves, requirements, 0);
+    }
     fill(&texts, 1, 0);
     deploy_with(&texts, "a 1; b 1; c 1; d 1; e 1; f 1; g 1; h 1; i 1; rest");
     fill(&texts, 1, 900);
@@ -202,8 +222,8 @@ static struct story *mostly_unresolved(const struct texts *texts, struct rollout
 static void roll_back_with(const struct texts *texts, void *ctx)
 {
     (void)ctx;
-    bool is_back = false;
-    for (size_t n = 1; !is_back; n++) {
+    bool has_failed = true;
+    for (size_t n = 1; has_failed; n++) {
         struct rollout *r;
         struct story *s = mostly_unresolved(texts, &r);
         struct rollback_command command = { .number = r->number,
@@ -214,8 +234,9 @@ static void roll_back_with(const struct texts *texts, void *ctx)
 
         const struct rollout *back = fleet_rollback(&s->fleet, &command, NULL, &s->err);
 
+        has_failed = s->memory.failures > 0;
         faulty_memory_fail(&s->memory, 0, false);
-        is_back = back != NULL;
+        bool is_back = back != NULL;
         assert_int_equal(s->err.code, is_back ? ERR_NONE : ERR_MEMORY);
         assert_true(!is_back || back->unresolved_count == 12);
         story_free(s);
@@ -280,7 +301,7 @@ static void test_more_live_rollouts_than_there_can_be_are_not_served(void **stat
 {
     struct story *s = *state;
     story_fleet(s, 1, "", "1/a");
-    for (uint32_t number = 1; number <= FLEET_LIVE_MAX + 1; number++) {
+    for (uint32_t number = FLEET_LIVE_MAX + 1; number > 0; number--) {
         struct rollout *r = fleet_new_rollout(&s->fleet, &s->err);
         assert_non_null(r);
         r->number = number;
