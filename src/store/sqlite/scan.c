@@ -154,9 +154,10 @@ static bool run(struct scan *scan, struct text first, size_t limit, store_visit_
     bool ok = walk(scan, limit, visit, ctx, &is_complete);
     sqlite3_reset(scan->statement);
     sqlite3_clear_bindings(scan->statement);
-    if (ok && is_complete && first.size == 0 && scan->end.size == 0)
-        ok = check_digest(scan);
-    return ok;
+    if (!ok || !is_complete || first.size > 0 || scan->end.size > 0)
+        return ok;
+    sqlite3_db_release_memory(scan->store->db); /* full of pages that nobody will ask for soon */
+    return check_digest(scan);
 }
 
 bool sqlite_scan_as_is(struct store *s, struct text first, struct text end, size_t limit,
