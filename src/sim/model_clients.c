@@ -171,7 +171,7 @@ void clients_load(struct model *m)
     for (uint32_t key = 1; key < CLIENT_KEYS; key++) {
         struct client_key *c = &m->clients.keys[key];
         const struct client_reply *r = &m->clients.replies[key];
-        if (c->is_answered && c->commits > m->vault.commits)
+        if (c->is_answered && m->vault.is_older && c->commits > m->vault.loaded)
             *c = (struct client_key){ .is_over = true }; /* an older copy was put in place */
         if (!c->is_answered || c->is_over)
             continue;

@@ -119,7 +119,6 @@ static bool open_disk(struct model *m, struct err *err)
     }
     if (found == VAULT_FOUND_DAMAGE && mend_disk(m, err))
         found = vault_open(&m->vault, err);
-    m->is_older |= found == VAULT_FOUND_OLDER;
     m->put_by_hand += found == VAULT_FOUND_OLDER;
     if (found == VAULT_FOUND_OLDER)
         model_tell(m, "the disk has lost what it had promised to keep");
@@ -167,8 +166,8 @@ bool server_start(struct model *m, struct err *err)
     server_arm_tick(m);
     if (m->engine && m->calls) {
         clients_load(m);
-        watchers_load(m, m->is_older);
-        m->is_older = false;
+        watchers_load(m, m->vault.is_older);
+        m->vault.is_older = false;
     }
     return true;
 }
@@ -275,7 +274,6 @@ void server_put_back(struct model *m, bool is_by_hand)
         m->put_by_hand++;
     else
         m->vault.term = term + 1;
-    m->is_older = true;
     if (m->vault.disk && !vault_refill(&m->vault, m->plan->seed + m->starts, &why))
         model_break(m, &why);
     model_tell(m, "an old copy of the store is put in place%s", is_by_hand ? " by hand" : "");

@@ -135,7 +135,7 @@ struct model_watcher {
     struct model *model;
     struct engine_scan scan;
     struct buffer rows;
-    uint64_t next; /* index it wants next */
+    uint64_t next, scan_from; /* index it wants next; wanted of the store */
     bool is_on, is_scanning;
 };
 
@@ -172,7 +172,6 @@ struct model {
     struct vault vault;
     struct vault_copy copy; /* an old state of the store */
     bool has_copy;
-    bool is_older;        /* such a one was put in place, of which no server knows yet */
     uint32_t put_by_hand; /* how often that was done without raising the term */
     struct engine_confirm confirm;
     bool is_confirming;

@@ -83,7 +83,11 @@ static void take_old(struct engine_scan *scan)
     while (scan->job.succeeded && text_cut(&rest, '\n', &line))
         if (line.size > 0)
             see(m, w->next++, line);
-    read_on(w);
+    if (w->next == w->scan_from)
+        blame(m, "I26 entry %llu of the journal is told of, and is nowhere",
+              (unsigned long long)w->next);
+    else
+        read_on(w);
 }
 
 /* Entries that memory does not have come from the store; older ones than it keeps are over: 410. */
@@ -98,6 +102,7 @@ static bool ask_for_old(struct model_watcher *w)
     buffer_clear(&w->rows);
     w->scan = (struct engine_scan){ .job = { .rows = &w->rows }, .done = take_old, .ctx = w };
     w->is_scanning = true;
+    w->scan_from = w->next;
     engine_read_old(m->engine, &w->scan, w->next, SCAN_MAX);
     return true;
 }

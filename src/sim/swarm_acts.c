@@ -247,6 +247,24 @@ static void ask_all(struct swarm *s)
             progress(s, s->model->fleet->live[i]->rollout);
 }
 
+/* An engine that was confirmed is held by nobody, until it is loaded anew: an agent that was away
+ * and knows a later term still goes on ignoring it. Operators see that, and start the server again.
+ */
+static void start_ignored_server_again(struct swarm *s)
+{
+    struct model *m = s->model;
+    bool is_ignored = false;
+    if (!model_has_server(m) || engine_is_held(m->engine) || m->is_confirming)
+        return;
+    for (uint32_t i = 0; i < m->crowd.count && m->put_by_hand > 0; i++)
+        is_ignored |= m->calls[i].is_ignoring && !m->crowd.cells[i].is_cut &&
+                      m->calls[i].newest_generation >> ORDER_TERM_SHIFT >= engine_term(m->engine);
+    if (!is_ignored)
+        return;
+    server_crash(m, true);
+    model_set_timer(m, TIMER_SERVER_UP, m->now + SWARM_SECOND);
+}
+
 void swarm_act(void *ctx, struct model *model)
 {
     struct swarm *s = ctx;
@@ -259,6 +277,8 @@ void swarm_act(void *ctx, struct model *model)
         watchers_toggle(model);
     if (s->is_calm || swarm_chance(s, 30))
         server_confirm(model);
+    if (s->is_calm)
+        start_ignored_server_again(s);
     if (s->settings.is_manual)
         ask_all(s);
     int64_t wait = sim_dice_between(&s->dice, 1, 2 * s->shape.act_every_ms);

@@ -177,10 +177,20 @@ static bool has_pending(struct vault *vault, uint64_t found)
     if (!p->is_there || !vault_copy(vault, &before))
         return false;
     bool is_it = take_ops(vault, p->ops, p->count) && vault->content == found;
-    if (!is_it && vault_put_back(vault, &before))
+    if (!is_it && vault_put_back(vault, &before)) {
         vault->content = content;
+        vault->commits = before.commits;
+    }
     vault_copy_release(&before);
     return is_it;
+}
+
+/* Of several that are put back before a server looks, the oldest counts. */
+static void note_older(struct vault *vault, uint64_t state)
+{
+    if (!vault->is_older || state < vault->loaded)
+        vault->loaded = state;
+    vault->is_older = true;
 }
 
 static bool find_older(struct vault *vault, uint64_t found, struct err *err)
@@ -188,9 +198,10 @@ static bool find_older(struct vault *vault, uint64_t found, struct err *err)
     for (uint64_t i = vault->commits; i > 0; i--) {
         if (vault->contents[i - 1] != found)
             continue;
-        vault->commits = i - 1;
+        note_older(vault, i - 1);
         vault->content = found;
-        return read_rows(vault, err);
+        vault->commits++;
+        return note_content(vault) && read_rows(vault, err);
     }
     return false;
 }
@@ -442,7 +453,8 @@ bool vault_put_back(struct vault *vault, const struct vault_copy *copy)
     memory_table_release(&vault->rows);
     memory_table_init(&vault->rows);
     vault->pending.is_there = false;
-    vault->commits = copy->commits;
+    note_older(vault, copy->commits);
+    vault->commits++; /* what comes next is after all that was */
     vault->term = copy->term;
     return memory_table_copy(&copy->rows, &vault->rows);
 }

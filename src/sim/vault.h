@@ -63,7 +63,9 @@ struct vault {
     uint64_t content_capacity;
     struct memory_table rows; /* what a server would load */
     struct vault_pending pending;
-    uint64_t commits; /* that arrived */
+    uint64_t commits; /* states that there were; never falls, whatever is put back */
+    bool is_older;    /* an old state was put back, and no server has seen it yet */
+    uint64_t loaded;  /* that state */
     uint64_t term;
     bool is_off;         /* no power: nothing is written */
     bool is_stopped;     /* answered UNKNOWN; until the next start */
