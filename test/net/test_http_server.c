@@ -384,7 +384,8 @@ static void test_a_stream_delivers_what_is_sent_and_ends(void **state)
     site_hear(site, fd, &heard, "\r\n0\r\n\r\n");
 
     assert_has(&heard, "Content-Type: text/event-stream\r\n");
-    assert_has(&heard, "data: 2\n\ndata: 3\n\n");
+    assert_has(&heard, "data: 2\n\n"); /* in one chunk with the next, or not */
+    assert_has(&heard, "data: 3\n\n");
     assert_int_equal(site->gone, 0);
     close(fd);
     buffer_release(&heard);
