@@ -117,6 +117,8 @@ static bool open_disk(struct model *m, struct err *err)
             m->vault.disk->start_again(false); /* its disk failed while it started */
         found = vault_open(&m->vault, err);
     }
+    if (found == VAULT_FOUND_NOTHING && m->vault.is_harmed)
+        found = VAULT_FOUND_DAMAGE; /* it does not start, whatever it says of the reason */
     if (found == VAULT_FOUND_DAMAGE && mend_disk(m, err))
         found = vault_open(&m->vault, err);
     m->put_by_hand += found == VAULT_FOUND_OLDER;
@@ -125,10 +127,8 @@ static bool open_disk(struct model *m, struct err *err)
     return found == VAULT_FOUND_ALL || found == VAULT_FOUND_OLDER;
 }
 
-static bool start_engine(struct model *m, struct err *err)
+static bool load_engine(struct model *m, struct err *err)
 {
-    if (m->vault.disk && !open_disk(m, err))
-        return false;
     struct store_port store = vault_port(&m->vault);
     const struct clock_port clock = { .now_ms = clock_now, .self = m };
     const struct log_port log = { .write = write_log, .self = m };
@@ -145,7 +145,22 @@ static bool start_engine(struct model *m, struct err *err)
         .fatal = on_fatal,
         .ctx = m,
     };
-    if (!engine_new(&options, &store, &clock, &log, &m->engine, err))
+    return engine_new(&options, &store, &clock, &log, &m->engine, err);
+}
+
+/* What a drive has damaged may be noticed by the load only. */
+static bool load_mended(struct model *m, struct err *err)
+{
+    vault_close(&m->vault, false);
+    return mend_disk(m, err) && vault_open(&m->vault, err) == VAULT_FOUND_ALL &&
+           load_engine(m, err);
+}
+
+static bool start_engine(struct model *m, struct err *err)
+{
+    if (m->vault.disk && !open_disk(m, err))
+        return false;
+    if (!load_engine(m, err) && !(m->vault.is_harmed && load_mended(m, err)))
         return false;
     m->fleet = engine_fleet(m->engine);
     engine_on_wake(m->engine, m->plan->wait_ms > 0 ? server_wake : NULL, m);

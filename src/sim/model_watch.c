@@ -80,10 +80,15 @@ static void take_old(struct engine_scan *scan)
     if (m->is_gone || !w->is_on)
         return;
     struct text rest = buffer_text(&w->rows), line;
+    if (!scan->job.succeeded && !m->vault.is_harmed)
+        blame(m, "I26 old entries cannot be read: %s", scan->job.err.text);
     while (scan->job.succeeded && text_cut(&rest, '\n', &line))
         if (line.size > 0)
             see(m, w->next++, line);
-    if (w->next == w->scan_from)
+    if (!scan->job.succeeded) {
+        engine_reader_remove(m->engine, &w->reader); /* a damaged disk: it is told nothing */
+        w->is_on = false;
+    } else if (w->next == w->scan_from)
         blame(m, "I26 entry %llu of the journal is told of, and is nowhere",
               (unsigned long long)w->next);
     else
@@ -231,7 +236,8 @@ void server_check_load(struct model *m)
                                             .events_kept_ms = m->options.events_kept_ms,
                                             .hash_seed = m->starts };
     struct engine *loaded = NULL;
-    if (!m->engine || engine_round_of_all(m->engine) != 0 || m->vault.pending.is_there)
+    if (!m->engine || engine_round_of_all(m->engine) != 0 || m->vault.pending.is_there ||
+        m->vault.is_harmed)
         return;
     copy.is_off = true;
     struct store_port store = vault_port(&copy);

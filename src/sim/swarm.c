@@ -87,9 +87,9 @@ static void calm_down(struct swarm *s)
     model_faults_end(m);
     for (uint32_t i = 0; i < m->crowd.count; i++)
         m->crowd.cells[i].behaviour = 0;
-    model_set_timer(m, TIMER_OPERATOR,
-                    s->settings.is_manual || m->put_by_hand > 0 ? m->now + SWARM_SECOND
-                                                                : TIMERS_NEVER);
+    /* A server may be held: by an old copy of the store, or by a late word about a record that was
+     * deleted. Then an operator has to confirm. */
+    model_set_timer(m, TIMER_OPERATOR, m->now + SWARM_SECOND);
 }
 
 static bool is_dead(const struct crowd_cell *cell)

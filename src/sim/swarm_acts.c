@@ -256,9 +256,12 @@ static void start_ignored_server_again(struct swarm *s)
     bool is_ignored = false;
     if (!model_has_server(m) || engine_is_held(m->engine) || m->is_confirming)
         return;
-    for (uint32_t i = 0; i < m->crowd.count && m->put_by_hand > 0; i++)
-        is_ignored |= m->calls[i].is_ignoring && !m->crowd.cells[i].is_cut &&
+    for (uint32_t i = 0; i < m->crowd.count && m->put_by_hand > 0; i++) {
+        const struct crowd_cell *cell = &m->crowd.cells[i];
+        bool is_heard = !cell->is_cut && !cell->is_dormant && cell->work != WORK_CRASHED;
+        is_ignored |= is_heard && m->calls[i].is_ignoring &&
                       m->calls[i].newest_generation >> ORDER_TERM_SHIFT >= engine_term(m->engine);
+    }
     if (!is_ignored)
         return;
     server_crash(m, true);
