@@ -200,6 +200,8 @@ static bool is_older(struct model *m, const struct message *answer)
     struct call_state *call = m->calls ? &m->calls[answer->agent] : NULL;
     if (!call)
         return false;
+    if (call->owes_new) /* of another record, which a late message of its own made */
+        call->newest_generation = 0;
     call->is_ignoring = answer->generation < call->newest_generation;
     if (!call->is_ignoring)
         call->newest_generation = answer->generation;

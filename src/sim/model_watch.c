@@ -80,7 +80,7 @@ static void take_old(struct engine_scan *scan)
     if (m->is_gone || !w->is_on)
         return;
     struct text rest = buffer_text(&w->rows), line;
-    if (!scan->job.succeeded && !m->vault.is_harmed)
+    if (!scan->job.succeeded && !m->vault.disk)
         blame(m, "I26 old entries cannot be read: %s", scan->job.err.text);
     while (scan->job.succeeded && text_cut(&rest, '\n', &line))
         if (line.size > 0)
@@ -242,7 +242,8 @@ void server_check_load(struct model *m)
     copy.is_off = true;
     struct store_port store = vault_port(&copy);
     bool is_good = engine_new(&options, &store, &clock, &log, &loaded, &why);
-    if (!is_good || !is_same(m, loaded, &why))
+    bool is_disk_off = !is_good && m->vault.disk && why.code != ERR_CORRUPT;
+    if (!is_disk_off && (!is_good || !is_same(m, loaded, &why)))
         blame(m, "I20 %s", why.text);
     engine_free(loaded);
 }
